@@ -1,0 +1,1 @@
+"""ingest: normalize → redact → price → seal → append, once, for every path."""

@@ -1,0 +1,162 @@
+"""One batch of submissions, from the queue into the log: acknowledged only afterwards."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from nats.aio.msg import Msg
+
+from sealbook.contract import subjects
+from sealbook.contract.events import InteractionRecorded
+from sealbook.errors import InvalidInput, SealbookError
+from sealbook.runtime.telemetry import Metrics, place_of
+from sealbook.sealing import blind_index
+from sealbook.sealing.cipher import DataKey
+from sealbook.sealing.keyring import Keyring
+from sealbook.stream.append import LogWriter, NewEvent
+from sealbook.stream.cursor import SubmissionCursor
+from services.ingest.quarantine import Quarantine
+from services.ingest.receive import Received, Rejected, receive
+from services.ingest.record import Draft, Rules, draft, sealed
+
+logger = logging.getLogger("sealbook.ingest")
+
+BATCH_MESSAGES = 200
+WAIT_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """ingest's hot path and what it needs."""
+
+    cursor: SubmissionCursor
+    log: LogWriter
+    keyring: Keyring
+    quarantine: Quarantine
+    rules: Rules
+    partitions: int
+    metrics: Metrics
+
+    async def run(self) -> None:
+        """Work until cancelled; what fails for want of a server is tried again."""
+        while True:
+            try:
+                messages = await self.cursor.batch(BATCH_MESSAGES, wait_s=WAIT_SECONDS)
+            except SealbookError as error:
+                logger.warning("cannot read submissions: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if messages:
+                await self._handle(messages)
+
+    async def _handle(self, messages: Sequence[Msg]) -> None:
+        with self.metrics.ingest_batch_seconds.time():
+            try:
+                await self.process(messages)
+            except SealbookError as error:
+                logger.warning("a batch of %d waits: %s", len(messages), error)
+                delay_s = RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 jitter
+                await self.cursor.give_back(messages, delay_s=delay_s)
+                await asyncio.sleep(delay_s)
+
+    async def process(self, messages: Sequence[Msg]) -> None:
+        """Record or quarantine every message, then acknowledge them.
+
+        Raises:
+            Unavailable: nothing is acknowledged; doing it again counts nothing twice.
+        """
+        arrived = [receive(message) for message in messages]
+        rejected = [one for one in arrived if isinstance(one, Rejected)]
+        received, repeated = _first_of_each([one for one in arrived if isinstance(one, Received)])
+        drafts, broken = await self._drafts(received)
+        events = await self._sealed(drafts)
+        existing = await self._append(drafts, events)
+        conflicts = [one for one in received if one.id in existing and await self._differs(one)]
+        conflicts += [one for one in repeated if await self._differs(one)]
+        rejected += broken + [_conflict(one) for one in conflicts]
+        await self.quarantine.hold(rejected)
+        await self.cursor.acknowledge(messages)
+        self._count(len(messages), len(existing) + len(repeated), rejected, conflicts)
+
+    async def _drafts(self, received: Sequence[Received]) -> tuple[list[Draft], list[Rejected]]:
+        keys = await self._index_keys(received)
+        drafts, broken = [], []
+        for one in received:
+            try:
+                drafts.append(draft(one, keys[one.project], self.rules))
+            except InvalidInput as error:
+                broken.append(Rejected(one.arrival, one.project, "incomplete", str(error)))
+            except Exception as error:  # noqa: BLE001 one odd payload must not stop the rest
+                place = place_of(error)
+                logger.error("a submission could not be processed: %s", place)
+                broken.append(Rejected(one.arrival, one.project, "unprocessable", place))
+        return drafts, broken
+
+    async def _sealed(self, drafts: Sequence[Draft]) -> list[InteractionRecorded]:
+        keys = await self.keyring.for_scopes(one.scope for one in drafts)
+        return [sealed(one, keys[one.scope]) for one in drafts]
+
+    async def _append(
+        self, drafts: Sequence[Draft], events: Sequence[InteractionRecorded]
+    ) -> set[UUID]:
+        """Append; returns the ids that were in the log before."""
+        news = [
+            NewEvent(
+                event,
+                subjects.partition_of(one.partition_key, self.partitions),
+                str(event.id),
+                event.occurred_at,
+            )
+            for one, event in zip(drafts, events, strict=True)
+        ]
+        existing = await self.log.append_once(news)
+        return {new.event.id for new in existing if isinstance(new.event, InteractionRecorded)}
+
+    async def _differs(self, received: Received) -> bool:
+        """Whether the log holds other content under this id than what was received."""
+        subject = subjects.event_anywhere(InteractionRecorded.type, str(received.id))
+        entry = await self.log.last(subject)
+        if entry is None:
+            return False
+        recorded = entry.event()
+        keys = await self._index_keys([received])
+        mine = received.fingerprint(keys[received.project])
+        return isinstance(recorded, InteractionRecorded) and recorded.fingerprint != mine
+
+    async def _index_keys(self, received: Sequence[Received]) -> dict[str, DataKey]:
+        scopes = {one.project: blind_index.index_scope(one.project) for one in received}
+        keys = await self.keyring.for_scopes(scopes.values())
+        return {project: keys[scope] for project, scope in scopes.items()}
+
+    def _count(
+        self,
+        total: int,
+        known: int,
+        rejected: Sequence[Rejected],
+        conflicts: Sequence[Received],
+    ) -> None:
+        duplicates = known - len(conflicts)
+        counter = self.metrics.ingested
+        counter.labels("quarantined").inc(len(rejected))
+        counter.labels("duplicate").inc(duplicates)
+        counter.labels("recorded").inc(total - len(rejected) - duplicates)
+
+
+def _first_of_each(received: Sequence[Received]) -> tuple[list[Received], list[Received]]:
+    """(the first submission of every id, those that repeat an id within the batch)."""
+    firsts: dict[UUID, Received] = {}
+    repeated = [one for one in received if firsts.setdefault(one.id, one) is not one]
+    return list(firsts.values()), repeated
+
+
+def _conflict(received: Received) -> Rejected:
+    return Rejected(
+        received.arrival,
+        received.project,
+        "conflict",
+        "The log holds other content under this interaction id; the first one stands.",
+    )

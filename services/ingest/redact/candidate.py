@@ -1,0 +1,83 @@
+"""A match that has not been believed yet, and what stands around it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Span = tuple[int, int]
+
+BEFORE = 48  # bytes in which a keyword counts as near
+AFTER = 16
+TAG = b"\xff"  # stands for each byte of a tag in `quiet`; no UTF-8 text has it
+
+_PLAIN = bytes(
+    byte if 0x80 <= byte < 0xFF or chr(byte).isalnum() else 0x20
+    for byte in bytes(range(256)).lower()
+)
+_DIGITS = frozenset(b"0123456789")
+
+
+def plain(data: bytes) -> bytes:
+    """Lower case, with every ASCII character that is no letter or digit turned into a space."""
+    return data.translate(_PLAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Bytes `start` to `end` of a leaf; `quiet` is it with tags blanked, `context` its keys."""
+
+    data: bytes
+    start: int
+    end: int
+    quiet: bytes
+    context: bytes
+
+    @property
+    def text(self) -> str:
+        """The matched text."""
+        return self.data[self.start : self.end].decode()
+
+    def near(self, keywords: tuple[bytes, ...]) -> bool:
+        """Whether one of the (plain) keywords stands near the match or in the keys above it.
+
+        A tag between the two ends the nearness: the word spoke for what was there.
+        """
+        front = self.quiet[max(0, self.start - BEFORE) : self.start].rpartition(TAG)[2]
+        back = self.quiet[self.end : self.end + AFTER].partition(TAG)[0]
+        around = b" %b %b " % (
+            plain(self.context),
+            plain(front + self.data[self.start : self.end] + back),
+        )
+        return any(keyword in around for keyword in keywords)
+
+    def before(self, length: int = 1) -> bytes:
+        """Up to `length` bytes in front of the match."""
+        return self.data[max(0, self.start - length) : self.start]
+
+    def after(self, length: int = 1) -> bytes:
+        """Up to `length` bytes behind the match."""
+        return self.data[self.end : self.end + length]
+
+    def behind_digit(self, marks: bytes) -> bool:
+        """A digit and then one of `marks` stand in front: `0.|4111…`, `12-|345`."""
+        front = self.before(2)
+        return len(front) == 2 and front[0] in _DIGITS and front[1] in marks
+
+    def runs_on(self, marks: bytes) -> bool:
+        """One of `marks` and then a digit stand behind: `…6789|-12`."""
+        back = self.after(2)
+        return len(back) == 2 and back[0] in marks and back[1] in _DIGITS
+
+    def prefixes(self) -> Iterator["Candidate"]:
+        """The match, then ever shorter parts of it that end with a group of letters or digits."""
+        end = self.end
+        while end > self.start:
+            yield Candidate(self.data, self.start, end, self.quiet, self.context)
+            end = _previous_group(self.data, self.start, end)
+
+
+def _previous_group(data: bytes, start: int, end: int) -> int:
+    while end > start and data[end - 1 : end].isalnum():
+        end -= 1
+    while end > start and not data[end - 1 : end].isalnum():
+        end -= 1
+    return end

@@ -1,0 +1,130 @@
+"""The walk through a decoded document: strings, object keys, long integers, JSON inside strings."""
+
+from collections.abc import Iterable
+from math import isfinite
+
+from services.ingest.redact.embedded import NotJson, decode, encode
+from services.ingest.redact.leaf import ERROR_TAG, Hits, LeafScanner, failed
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+MAX_DEPTH = 128  # the door refuses 64; what comes deeper is masked, not searched
+NINE_DIGITS = 100_000_000
+_MAY_START_JSON = frozenset("{[ \t\r\n")
+
+
+class TreeScanner:
+    """Masks a tree leaf by leaf; a part without a hit is returned as it is, not copied.
+
+    A leaf is judged with the two object keys above it, so that `{"phone": 6502530000}` has a word.
+    """
+
+    def __init__(self, leaf: LeafScanner) -> None:
+        self._leaf = leaf
+
+    def scan(self, document: JsonValue, hits: Hits) -> JsonValue:
+        """The masked document; `hits` grows."""
+        return self._value(document, "", hits, MAX_DEPTH, True)
+
+    # `inside` says whether JSON within strings is still to be looked into: one level only.
+    def _value(self, value: JsonValue, keys: str, hits: Hits, room: int, inside: bool) -> JsonValue:
+        if isinstance(value, str):
+            may_be_json = inside and value[:1] in _MAY_START_JSON
+            scan = self._maybe_json if may_be_json else self._leaf.scan
+            return scan(value, keys, hits)
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, int | float):
+            return self._number(value, keys, hits)
+        return self._container(value, keys, hits, room - 1, inside)
+
+    def _container(
+        self, value: object, keys: str, hits: Hits, room: int, inside: bool
+    ) -> JsonValue:
+        if room >= 0 and isinstance(value, dict):
+            return self._object(value, keys, hits, room, inside)
+        if room >= 0 and isinstance(value, list):
+            return self._array(value, keys, hits, room, inside)
+        return failed(hits)
+
+    def _number(self, value: float, keys: str, hits: Hits) -> JsonValue:
+        """Numbers as long as account numbers; one that is hit becomes the text of its tag."""
+        if -NINE_DIGITS < value < NINE_DIGITS or not isfinite(value):
+            return value
+        if isinstance(value, float) and not value.is_integer():
+            return value
+        try:
+            digits = str(abs(int(value)))
+        except ValueError:  # beyond Python's limit for decimal digits
+            return failed(hits)
+        masked = self._leaf.scan(digits, keys, hits)
+        return value if masked is digits else masked
+
+    def _array(
+        self, array: list[JsonValue], keys: str, hits: Hits, room: int, inside: bool
+    ) -> list[JsonValue]:
+        masked = array
+        for index, item in enumerate(array):
+            new = self._value(item, keys, hits, room, inside)
+            if new is not item:
+                if masked is array:
+                    masked = array.copy()
+                masked[index] = new
+        return masked
+
+    def _object(
+        self, entries: dict[str, JsonValue], keys: str, hits: Hits, room: int, inside: bool
+    ) -> dict[str, JsonValue]:
+        names = self._names(entries, hits)
+        above = keys.rpartition("\n")[2]
+        changed: dict[str, JsonValue] = {}
+        for key, value in entries.items():
+            name = names.get(key, key)
+            # The name as it will stand, so that a second scan judges with the same words.
+            new = self._value(value, f"{above}\n{name}", hits, room, inside)
+            if new is not value:
+                changed[key] = new
+        if not names and not changed:
+            return entries
+        return {names.get(key, key): changed.get(key, value) for key, value in entries.items()}
+
+    def _names(self, entries: dict[str, JsonValue], hits: Hits) -> dict[str, str]:
+        """New names for the keys that were hit, each different from every other key."""
+        masked = {}
+        scan = self._leaf.scan
+        for key in entries:
+            name = scan(key, "", hits) if isinstance(key, str) else failed(hits)
+            if name is not key:
+                masked[key] = name
+        if masked:
+            self._make_unique(masked, {key for key in entries if key not in masked})
+        return masked
+
+    def _make_unique(self, masked: dict[str, str], taken: set[str]) -> None:
+        for key, name in masked.items():
+            free = _numbered(name, taken)
+            if free != name and self._leaf.scan(free, "", {}) != free:
+                # The number made a new match of it; the tag's own name never does.
+                free = _numbered(ERROR_TAG, taken)
+            masked[key] = free
+            taken.add(free)
+
+    def _maybe_json(self, text: str, keys: str, hits: Hits) -> str:
+        try:
+            tree, lossy = decode(text)
+        except NotJson:
+            return self._leaf.scan(text, keys, hits)
+        masked = self._value(tree, keys, hits, MAX_DEPTH, False)
+        if masked is tree and not lossy:
+            return text
+        try:
+            return encode(masked)
+        except ValueError:  # a number no JSON can hold
+            return failed(hits)
+
+
+def _numbered(name: str, taken: Iterable[str]) -> str:
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}#{number}", number + 1
+    return free

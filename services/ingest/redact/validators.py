@@ -1,0 +1,117 @@
+"""Checks a match has to pass, by the name rules use. Each returns the span to mask, or None."""
+
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
+
+from stdnum import iban, luhn
+
+from services.ingest.redact.candidate import Candidate, Span
+from services.ingest.redact.cards import is_card_number
+from services.ingest.redact.phone import phone, phone_near_word
+
+Validator = Callable[[Candidate], Span | None]
+
+_FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".ico", ".avif")
+
+
+def card(candidate: Candidate) -> Span | None:
+    """A number of a known scheme and length with a good Luhn digit (ISO/IEC 7812-1)."""
+    return _checked_number(candidate, is_card_number)
+
+
+def luhn_number(candidate: Candidate) -> Span | None:
+    """Any number with a good Luhn digit; for rules whose keywords say that it is a card."""
+    return _checked_number(candidate, lambda digits: len(set(digits)) > 1)
+
+
+def _checked_number(candidate: Candidate, accept: Callable[[str], bool]) -> Span | None:
+    if candidate.behind_digit(b"."):  # the digits of a fraction; commas separate columns
+        return None
+    for part in candidate.prefixes():
+        digits = _digits(part.text)
+        if len(digits) < 12:
+            return None
+        if accept(digits) and luhn.is_valid(digits):
+            return part.start, part.end
+    return None
+
+
+def ssn(candidate: Candidate) -> Span | None:
+    """A US social security number by the areas, groups and serials that are ever issued (SSA)."""
+    digits = _digits(candidate.text)
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    issued = area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
+    if not issued or candidate.behind_digit(b".-") or candidate.runs_on(b"-"):
+        return None
+    return candidate.start, candidate.end
+
+
+def iban_number(candidate: Candidate) -> Span | None:
+    """An IBAN whose country, length and check digits (mod 97, ISO 13616) agree."""
+    for part in candidate.prefixes():
+        if part.end - part.start < 15:
+            return None
+        if iban.is_valid(part.text, check_country=False):
+            return part.start, part.end
+    return None
+
+
+def email(candidate: Candidate) -> Span | None:
+    """An address; names of image variants such as `icon@2x.png` are none."""
+    if candidate.text.lower().endswith(_FILE_ENDINGS):
+        return None
+    return candidate.start, candidate.end
+
+
+def has_digit(candidate: Candidate) -> Span | None:
+    """A token, not a word: it has a digit in it."""
+    if not any(char.isdigit() for char in candidate.text):
+        return None
+    return candidate.start, candidate.end
+
+
+def ipv4(candidate: Candidate) -> Span | None:
+    """Four numbers up to 255, not a part of a longer dotted number such as a version or an OID."""
+    if (
+        candidate.behind_digit(b".")
+        or candidate.runs_on(b".")
+        or any(int(part) > 255 for part in candidate.text.split("."))
+    ):
+        return None
+    return candidate.start, candidate.end
+
+
+def ipv6(candidate: Candidate) -> Span | None:
+    """An address (RFC 4291) with two groups at least, so that `std::` and `a::b` are none."""
+    if candidate.before().isalnum() or candidate.after().isalnum() or candidate.after() == b":":
+        return None
+    digits = sum(char.isdigit() for char in candidate.text)
+    if digits < 2 or not _is_ipv6(candidate.text):
+        return None
+    return candidate.start, candidate.end
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+VALIDATORS: Mapping[str, Validator] = {
+    "card": card,
+    "email": email,
+    "has_digit": has_digit,
+    "iban": iban_number,
+    "ipv6": ipv6,
+    "luhn": luhn_number,
+    "ipv4": ipv4,
+    "phone": phone,
+    "phone_near_word": phone_near_word,
+    "ssn": ssn,
+}
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char.isdigit())

@@ -1,0 +1,1 @@
+"""Sealbook: the flight recorder for LLM applications."""

@@ -1,0 +1,38 @@
+"""The table of commands, and the one place where an error becomes a line and an exit code."""
+
+import sys
+
+import click
+
+from sealbook.cli.deployment import secrets, setup
+from sealbook.errors import InvalidInput, SealbookError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sealbook")
+def sealbook() -> None:
+    """The flight recorder for LLM applications."""
+
+
+for command in (secrets, setup):
+    sealbook.add_command(command)
+
+
+def run() -> None:
+    """Exit 0 when done, 1 when refused or failed, 2 when the command line does not fit."""
+    try:
+        sealbook(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except InvalidInput as error:
+        _explain(error, 2)
+    except SealbookError as error:
+        _explain(error, 1)
+
+
+def _explain(error: SealbookError, code: int) -> None:
+    click.echo(f"sealbook: {error}", err=True)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""The contract: what travels on the bus and its rules. Pure: standard library and pydantic only."""

@@ -1,0 +1,119 @@
+"""The bodies of commands and of export jobs. Unknown fields are refused by name."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from sealbook.contract.documents import parse
+from sealbook.contract.events import ReviewState
+from sealbook.contract.filters import Filter
+from sealbook.contract.submission import explain
+from sealbook.errors import InvalidInput
+
+MAX_REVIEW_IDS = 1000
+
+
+class Command(BaseModel):
+    """What all commands share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """The command in a message body. Raises InvalidInput naming what does not fit."""
+        document = parse(body) if body else {}
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise InvalidInput(
+                f"The request does not fit: {explain(error)}.",
+                remedy="docs/commands.md lists the fields of every verb.",
+            ) from None
+
+
+class Review(Command):
+    """`review`: decide about one or many interactions, by id or by filter."""
+
+    ids: Annotated[tuple[UUID, ...], Field(max_length=MAX_REVIEW_IDS)] = ()
+    filter: Filter | None = None
+    state: ReviewState
+    comment: Annotated[str, Field(max_length=10_000)] | None = None
+    expected_version: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.ids) == (self.filter is not None):
+            raise ValueError("give either `ids` or `filter`")
+        if self.expected_version is not None and len(self.ids) != 1:
+            raise ValueError("`expected_version` goes with exactly one id")
+        return self
+
+
+class Open(Command):
+    """`interaction.open`: the unsealed payload of one interaction."""
+
+    id: UUID
+
+
+class ListInteractions(Command):
+    """`interaction.list`: one page, newest first; `before` is the last page's `next`."""
+
+    filter: Filter = Filter()
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    before: Annotated[int, Field(ge=1)] | None = None
+
+
+class QueryRollup(Command):
+    """`rollup.query`: sums by the given dimensions."""
+
+    since: str | None = Field(default=None, alias="from")
+    until: str | None = Field(default=None, alias="to")
+    by: tuple[Literal["day", "provider", "model", "project"], ...] = (
+        "day",
+        "provider",
+        "model",
+        "project",
+    )
+
+
+class Rebuild(Command):
+    """`projection.rebuild`: build anew beside the live tables and swap."""
+
+    projection: str
+    accept_difference: bool = False
+
+
+class QuarantineQuery(Command):
+    """`quarantine.list` and `quarantine.retry`; without ids all of them."""
+
+    ids: tuple[int, ...] = ()
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class ExportCommand(Command):
+    """`export.cancel` and `export.download`: one job."""
+
+    job_id: str
+
+
+def _other_names(value: Any) -> Any:
+    return (
+        {"jsonl": "ndjson", "excel": "xlsx"}.get(value, value) if isinstance(value, str) else value
+    )
+
+
+class ExportRequest(Command):
+    """What file is wanted. `as_of` fixes the log position; left out, it is that at acceptance."""
+
+    name: Annotated[str, Field(max_length=128)] | None = None
+    table: Literal["interactions", "rollup_daily"] = "interactions"
+    format: Annotated[Literal["csv", "ndjson"], BeforeValidator(_other_names)] = "csv"
+    filter: Filter = Filter()
+    columns: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    order: Literal["position", "-position"] = "position"
+    limit: Annotated[int, Field(ge=1)] | None = None
+    compression: Literal["none", "gzip", "zstd"] = "none"
+    payloads: bool = True
+    as_of: Annotated[int, Field(ge=0)] | None = None
+    idempotency_key: Annotated[str, Field(max_length=128)] | None = None

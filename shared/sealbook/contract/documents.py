@@ -1,0 +1,104 @@
+"""JSON documents from outside: read within limits, written canonically.
+
+Refuses what a later reader could not hold or would read differently: nesting beyond 64, numbers
+that are not finite, lone surrogates. Integers of any size stay exact; of duplicate keys the last
+wins. Errors name the place (JSON Pointer, RFC 6901), never the content.
+"""
+
+import hashlib
+import hmac
+import json
+import math
+from typing import TypeAlias
+
+from pydantic_core import from_json, to_json
+
+from sealbook.errors import InvalidInput
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+MAX_DEPTH = 64
+
+
+def parse(body: bytes | str) -> JsonValue:
+    """The parsed document.
+
+    Raises:
+        InvalidInput: not JSON (RFC 8259), too deep, or with a number that is not finite.
+    """
+    try:
+        document: JsonValue = from_json(body, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        raise InvalidInput(
+            f"The body is not valid JSON: {_without_content(error)}.",
+            remedy="Send one JSON document as UTF-8 (RFC 8259).",
+        ) from None
+    check(document)
+    return document
+
+
+def check(document: JsonValue) -> None:
+    """Raise InvalidInput when the document is too deep or holds a number that is not finite."""
+    level: list[JsonValue] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[JsonValue] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(node.values())
+            elif isinstance(node, list):
+                below.extend(node)
+            elif isinstance(node, float) and not math.isfinite(node):
+                raise InvalidInput(
+                    f"The number at {_pointer_to(document, node)} is beyond ±1e308.",
+                    remedy="Send it as a string, or leave it out.",
+                )
+        if not below:
+            return
+        level = below
+    raise InvalidInput(
+        f"The document is nested deeper than {MAX_DEPTH} levels.",
+        remedy="Send the deep part as a string.",
+    )
+
+
+def canonical(document: JsonValue) -> bytes:
+    """One byte form per value: keys sorted, no white space, UTF-8 (in the manner of RFC 8785)."""
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode("utf-8")
+
+
+def compact(document: JsonValue) -> bytes:
+    """The document as compact JSON in its own key order."""
+    return to_json(document, inf_nan_mode="strings")
+
+
+def fingerprint(document: JsonValue, key: bytes) -> str:
+    """A keyed hash (HMAC-SHA-256, 128 bits, hex) of the canonical form.
+
+    Tells the same content from different content without letting anyone who can read the log
+    confirm a guess.
+    """
+    return hmac.digest(key, canonical(document), hashlib.sha256)[:16].hex()
+
+
+def _without_content(error: ValueError) -> str:
+    """The parser's reason and position; jiter's messages quote no input."""
+    return str(error).rstrip(".")
+
+
+def _pointer_to(document: JsonValue, wanted: JsonValue) -> str:
+    stack: list[tuple[str, JsonValue]] = [("", document)]
+    while stack:
+        path, node = stack.pop()
+        if node is wanted:
+            return path or "the top"
+        if isinstance(node, dict):
+            stack.extend((f"{path}/{_escape(key)}", value) for key, value in node.items())
+        elif isinstance(node, list):
+            stack.extend((f"{path}/{index}", value) for index, value in enumerate(node))
+    return "an unknown place"
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

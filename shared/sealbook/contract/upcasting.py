@@ -1,0 +1,63 @@
+"""Old events in the newest shape: readers never see another one.
+
+An upcaster turns the body of one version into the next; a chain of them leads to the newest. They
+are total and pure. tests/golden/ keeps one frozen example of every type and version for good.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sealbook.contract.documents import parse
+from sealbook.contract.events import EVENT_TYPES, Event
+from sealbook.errors import InvalidInput
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+"""(type, version) → how its body becomes that of version + 1. Empty while every type is at 1."""
+
+
+def read_event(event_type: str, version: int, body: bytes) -> Event:
+    """The event in its newest shape.
+
+    Raises:
+        InvalidInput: an unknown type, a version from the future, or a body that does not fit.
+    """
+    newest = EVENT_TYPES.get(event_type)
+    if newest is None:
+        raise InvalidInput(
+            f"The event type {event_type!r} is unknown.",
+            remedy="Upgrade this reader, or remove what appended it.",
+        )
+    if version == newest.version:
+        return _validated(newest, body)
+    return _validated(newest, _upcast(newest, version, body))
+
+
+def _validated(newest: type[Event], body: bytes | dict[str, Any]) -> Event:
+    try:
+        if isinstance(body, bytes):
+            return newest.model_validate_json(body)
+        return newest.model_validate(body)
+    except ValueError:
+        # The cause quotes the body: it must not travel with the error.
+        raise InvalidInput(
+            f"The body of an {newest.type} event does not have the shape of version "
+            f"{newest.version}.",
+            remedy="See which program appended it: `sealbook log show POSITION`.",
+        ) from None
+
+
+def _upcast(newest: type[Event], version: int, body: bytes) -> bytes | dict[str, Any]:
+    if version > newest.version:
+        raise InvalidInput(
+            f"The {newest.type} event has version {version}; this reader knows up to "
+            f"{newest.version}.",
+            remedy="Upgrade this reader.",
+        )
+    document = parse(body)
+    if not isinstance(document, dict):
+        return body
+    for step in range(version, newest.version):
+        document = UPCASTERS[newest.type, step](document)
+    return document

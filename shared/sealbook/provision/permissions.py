@@ -1,0 +1,111 @@
+"""Who may publish and subscribe to what on the bus: the least that each service and person needs.
+
+Rendered as the `authorization` block of a NATS configuration. An actor may speak under its own
+name only, so the actor in a subject is an identity.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sealbook.contract import subjects
+from sealbook.stream.topology import EXPORT_CONSUMER, INGEST_CONSUMER
+
+_LOG = subjects.LOG_STREAM
+
+
+@dataclass(frozen=True, slots=True)
+class BusUser:
+    """A user of the bus. It always may read its own inbox, and answer who asked it."""
+
+    name: str
+    publish: Sequence[str]
+    subscribe: Sequence[str] = ()
+
+
+def _reads_log() -> list[str]:
+    return [
+        f"$JS.API.CONSUMER.CREATE.{_LOG}.>",
+        f"$JS.API.CONSUMER.MSG.NEXT.{_LOG}.>",
+        f"$JS.API.STREAM.INFO.{_LOG}",
+    ]
+
+
+def _appends(*event_types: str) -> list[str]:
+    read_back = [f"$JS.API.DIRECT.GET.{_LOG}", f"$JS.API.STREAM.INFO.{_LOG}"]
+    return [subjects.events(kind) for kind in (*event_types, "access.refused")] + read_back
+
+
+def _takes_work(stream: str, consumer: str) -> list[str]:
+    return [
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+        f"$JS.API.CONSUMER.INFO.{stream}.{consumer}",
+        f"$JS.ACK.{stream}.{consumer}.>",
+    ]
+
+
+def _commands(*verbs: str) -> list[str]:
+    return [subjects.commands(verb) for verb in verbs]
+
+
+SERVICES = (
+    BusUser(
+        "ingest",
+        [
+            *_takes_work(subjects.SUBMIT_STREAM, INGEST_CONSUMER),
+            *_appends("interaction.recorded"),
+            subjects.ALL_SUBMISSIONS,  # `quarantine.retry` puts a submission back on the queue
+        ],
+        _commands("quarantine.*", "status"),
+    ),
+    BusUser(
+        "review",
+        [
+            *_reads_log(),
+            *_appends("interaction.reviewed", "interaction.opened", "projection.rebuilt"),
+        ],
+        _commands("review", "review.*", "interaction.*", "projection.*.review", "audit.*"),
+    ),
+    BusUser(
+        "rollup",
+        [*_reads_log(), *_appends("projection.rebuilt")],
+        _commands("rollup.*", "projection.*.rollup"),
+    ),
+    BusUser(
+        "export",
+        [
+            *_takes_work(subjects.JOB_STREAM, EXPORT_CONSUMER),
+            *_appends("export.*"),
+            subjects.ALL_EXPORT_JOBS,
+            "sealbook.notice.>",
+        ],
+        _commands("export.*"),
+    ),
+)
+
+PROVISIONER = BusUser("provisioner", ["$JS.API.>"])
+RECORDER = BusUser("recorder", [subjects.ALL_SUBMISSIONS])
+
+
+def actor(name: str) -> BusUser:
+    """A person or program that asks: commands and export jobs under its own name, and the log."""
+    own = [f"sealbook.command.{subjects.token('actor', name)}.>", subjects.export_job(name)]
+    return BusUser(name, own, ["sealbook.notice.>"])
+
+
+def render(users: Mapping[BusUser, str] | Sequence[tuple[BusUser, str]]) -> str:
+    """The `authorization` block for users and their passwords."""
+    pairs = users.items() if isinstance(users, Mapping) else users
+    blocks = ",\n".join(_block(user, password) for user, password in pairs)
+    return f"authorization {{\n  users: [\n{blocks}\n  ]\n}}\n"
+
+
+def _block(user: BusUser, password: str) -> str:
+    # The NATS configuration format takes JSON strings and arrays as they are.
+    publish = json.dumps([*user.publish, f"_INBOX_{user.name}.>"])
+    subscribe = json.dumps([*user.subscribe, f"_INBOX_{user.name}.>"])
+    return (
+        f"    {{ user: {json.dumps(user.name)}, password: {json.dumps(password)},\n"
+        f"      permissions: {{ publish: {publish},\n"
+        f'        subscribe: {subscribe}, allow_responses: {{ max: 2, expires: "5m" }} }} }}'
+    )

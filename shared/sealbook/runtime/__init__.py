@@ -1,0 +1,1 @@
+"""What a running process holds: settings, connections, keys, authorization, telemetry, health."""

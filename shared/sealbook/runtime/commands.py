@@ -1,0 +1,82 @@
+"""Commands on the bus: who asks is in the subject, what is asked in the body, one reply each."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from faststream.nats import NatsMessage
+
+from sealbook.contract import replies, subjects
+from sealbook.contract.commands import Command
+from sealbook.errors import Refused, SealbookError
+from sealbook.runtime.process import Process
+from sealbook.runtime.telemetry import place_of
+
+logger = logging.getLogger("sealbook.commands")
+
+C = TypeVar("C", bound=Command)
+Handler = Callable[[str, C], Awaitable[dict[str, Any]]]
+
+
+class Failed(SealbookError):
+    """Something unforeseen; the details are in the service's log, without private text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A row of a service's table: this verb, this body, this handler."""
+
+    name: str
+    body: type[Command]
+    handler: Handler[Any]
+
+
+def answer(process: Process, verbs: list[Verb]) -> None:
+    """Let FastStream call each verb's handler; replicas of a service share the commands."""
+    for verb in verbs:
+        subscriber = process.broker.subscriber(
+            subjects.commands(verb.name),
+            queue=process.service,
+            decoder=_raw,
+            title=verb.name,
+            description=verb.body.__doc__,
+        )
+        subscriber(_endpoint(process, verb))
+
+
+def _endpoint(process: Process, verb: Verb) -> Callable[[NatsMessage], Awaitable[bytes]]:
+    async def reply(message: NatsMessage) -> bytes:
+        try:
+            body = await _carry_out(process, verb, message.raw_message.subject, message.body)
+            outcome = "ok"
+        except SealbookError as error:
+            body, outcome = replies.failure(error), error.code
+        process.metrics.commands.labels(verb.name, outcome).inc()
+        return body
+
+    return reply
+
+
+async def _carry_out(process: Process, verb: Verb, subject: str, body: bytes) -> bytes:
+    actor = subjects.actor_of(subject)
+    try:
+        return replies.success(**await verb.handler(actor, verb.body.read(body)))
+    except Refused as refusal:
+        await process.audit_refusal(
+            actor, verb.name, project=refusal.project, resource=refusal.resource
+        )
+        raise
+    except SealbookError:
+        raise
+    except Exception as error:  # noqa: BLE001 a defect must not end the service, nor go unseen
+        # The message of an unforeseen error may quote what it stumbled over.
+        logger.error("%s failed: %s", verb.name, place_of(error))
+        raise Failed(
+            f"{verb.name} failed unexpectedly ({type(error).__name__}).",
+            remedy=f"See the log of the {process.service} service.",
+        ) from None
+
+
+async def _raw(message: NatsMessage) -> bytes:
+    return message.body

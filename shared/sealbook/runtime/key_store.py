@@ -1,0 +1,83 @@
+"""Wrapped data keys in PostgreSQL, schema `keyring`."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    Row,
+    Select,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_or
+
+from sealbook.runtime.database import Database
+from sealbook.sealing.keyring import Scope, WrappedKey
+
+metadata = MetaData(schema="keyring")
+
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kek_id", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("project", "purpose", "name"),
+)
+
+
+class PostgresKeyStore:
+    """A `KeyStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_scope(self, scopes: Collection[Scope]) -> list[WrappedKey]:
+        wanted = [(scope.project, scope.purpose, scope.name) for scope in scopes]
+        columns = tuple_(data_key.c.project, data_key.c.purpose, data_key.c.name)
+        return await self._read(select(data_key).where(columns.in_(wanted)))
+
+    async def by_id(self, ids: Collection[UUID]) -> list[WrappedKey]:
+        return await self._read(select(data_key).where(data_key.c.id.in_(list(ids))))
+
+    async def add(self, keys: Collection[WrappedKey]) -> None:
+        now = datetime.now(UTC)
+        rows = [
+            {
+                "id": key.id,
+                "project": key.scope.project,
+                "purpose": key.scope.purpose,
+                "name": key.scope.name,
+                "kek_id": key.kek_id,
+                "wrapped": key.wrapped,
+                "created_at": now,
+            }
+            for key in keys
+        ]
+        statement = insert_or(data_key).on_conflict_do_nothing().values(rows)
+        await self._database.run(lambda connection: connection.execute(statement))
+
+    async def _read(self, query: Select[tuple[object, ...]]) -> list[WrappedKey]:
+        def work(connection: Connection) -> list[WrappedKey]:
+            return [_key(row) for row in connection.execute(query)]
+
+        return await self._database.run(work)
+
+
+def _key(row: Row[tuple[object, ...]]) -> WrappedKey:
+    scope = Scope(row.project, row.purpose, row.name)
+    return WrappedKey(row.id, scope, row.kek_id, bytes(row.wrapped))

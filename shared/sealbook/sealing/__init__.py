@@ -1,0 +1,1 @@
+"""Envelope encryption of payloads: key-encryption key → data key → one key per event."""

@@ -1,0 +1,56 @@
+"""What a ciphertext is bound to, so that it cannot be moved to another place."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sealbook.contract.events import InteractionRecorded, InteractionReviewed
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The additional authenticated data of a sealed payload."""
+
+    project: str
+    event_id: str
+    event_type: str
+    version: int
+    time: datetime
+    user_hash: str | None = None
+    policy_version: str = ""
+
+    def encode(self) -> bytes:
+        """Each part length-prefixed: no two different bindings have the same bytes."""
+        parts = (
+            self.project,
+            self.event_id,
+            self.event_type,
+            str(self.version),
+            str(int(self.time.timestamp() * 1_000_000)),
+            self.user_hash or "",
+            self.policy_version,
+        )
+        return b"".join(len(data).to_bytes(4, "big") + data for data in map(str.encode, parts))
+
+
+def recorded(event: InteractionRecorded) -> Binding:
+    """The binding of a recorded interaction's payload."""
+    return Binding(
+        project=event.project,
+        event_id=str(event.id),
+        event_type=event.type,
+        version=event.version,
+        time=event.occurred_at,
+        user_hash=event.user_hash,
+        policy_version=event.policy_version,
+    )
+
+
+def reviewed(event: InteractionReviewed) -> Binding:
+    """The binding of a review's comment."""
+    return Binding(
+        project=event.project,
+        event_id=str(event.id),
+        event_type=event.type,
+        version=event.version,
+        time=event.reviewed_at,
+    )
