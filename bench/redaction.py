@@ -12,8 +12,10 @@ import sys
 import sysconfig
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from services.ingest.redact import Redactor, Rule, builtin_rules
 from services.ingest.redact.leaf import LeafScanner
@@ -121,18 +123,20 @@ def chat_payload(size: int = 4096) -> dict[str, object]:
     return {"model": "gpt-4o-mini", "messages": messages, "temperature": 0.2}
 
 
-def speed(scan: object, documents: list[object], seconds: float = 2.0) -> float:
+def speed(
+    scan: Callable[[Any], object], documents: Sequence[object], seconds: float = 2.0
+) -> float:
     """MB of JSON per second of CPU."""
     size = sum(len(json.dumps(document).encode()) for document in documents)
     rounds, start = 0, time.process_time()
-    while time.process_time() - start < seconds:
+    while time.process_time() - start < 2.0:
         for document in documents:
-            scan(document)  # type: ignore[operator]
+            scan(document)
         rounds += 1
     return size * rounds / (time.process_time() - start) / 1e6
 
 
-def re_scanner() -> object:
+def re_scanner() -> Callable[[Any], object]:
     """What one would write first: all patterns in one alternation of the standard `re`."""
     patterns = [rule.pattern for rule in builtin_rules() if rule.enabled]
     one = re.compile("|".join(f"(?:{_for_re(pattern)})" for pattern in patterns))
@@ -151,7 +155,7 @@ def re_scanner() -> object:
 
 def _for_re(pattern: str) -> str:
     pattern = re.sub(r"\\x\{([0-9A-F]+)\}", lambda m: rf"\u{int(m[1], 16):04x}", pattern)
-    pattern = pattern.replace(r"\p{Latin}\p{Greek}\p{Cyrillic}", "À-ӿ").replace("(?s:", "(?s:")
+    pattern = pattern.replace(r"\p{Latin}\p{Greek}\p{Cyrillic}", "À-ӿ")
     inline = re.match(r"\(\?i\)", pattern)
     return f"(?i:{pattern[4:]})" if inline else pattern
 

@@ -1,0 +1,1 @@
+"""export: one file in S3 for each job, however often the job is delivered."""

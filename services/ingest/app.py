@@ -1,6 +1,7 @@
 """ingest's table: what it reads, what it answers, when it is ready."""
 
 from pathlib import Path
+from typing import Any
 
 from sealbook.contract import subjects
 from sealbook.errors import Misconfigured
@@ -33,10 +34,14 @@ async def wire(process: Process) -> Wiring:
     async def consumer() -> None:
         await api(process.client, f"CONSUMER.INFO.{subjects.SUBMIT_STREAM}.{INGEST_CONSUMER}", {})
 
+    async def status() -> dict[str, Any]:
+        return {"quarantined": await quarantine.counts()}
+
     return Wiring(
         verbs=QuarantineCommands(process, quarantine).verbs(),
         loops=[pipeline.run],
         checks=[consumer],
+        status=status,
     )
 
 

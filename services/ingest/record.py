@@ -66,14 +66,7 @@ def draft(received: Received, index_key: DataKey, rules: Rules) -> Draft:
     sealed_part = rules.redactor.scan(_sealed_part(said, found))
     hits = dict(sealed_part.hits)
     clear = ClearFields(rules.redactor, hits)
-    cost = rules.prices.price(
-        provider=provider,
-        model=model,
-        usage=usage,
-        at=occurred_at,
-        explicit=said.cost,
-        currency=said.currency,
-    )
+    cost = _cost(said, provider, (model, found.model_answered), usage, occurred_at, rules)
     user_hash = blind_index.user_hash(index_key, said.user) if said.user else None
     event = InteractionRecorded.model_construct(
         id=received.id,
@@ -87,7 +80,7 @@ def draft(received: Received, index_key: DataKey, rules: Rules) -> Draft:
         error_class=clear.optional(said.error_class or found.error_class),
         finish_reason=clear.optional(found.finish_reason),
         usage=usage,
-        cost=Cost(total=cost.total, currency=cost.currency, source=cost.source) if cost else None,
+        cost=cost,
         latency_ms=said.latency_ms,
         time_to_first_token_ms=said.time_to_first_token_ms,
         tags=clear.each(said.tags),
@@ -121,6 +114,29 @@ def _times(received: Received) -> tuple[datetime, datetime | None]:
     if abs(claimed - stored) > CLOCK_SKEW:
         return stored, claimed
     return claimed, None
+
+
+def _cost(
+    said: Submission,
+    provider: str,
+    models: tuple[str | None, ...],
+    usage: Usage,
+    at: datetime,
+    rules: Rules,
+) -> Cost | None:
+    """By the model that was asked; where that is only a deployment's name, by what answered."""
+    for model in models:
+        cost = rules.prices.price(
+            provider=provider,
+            model=model,
+            usage=usage,
+            at=at,
+            explicit=said.cost,
+            currency=said.currency,
+        )
+        if cost:
+            return Cost(total=cost.total, currency=cost.currency, source=cost.source)
+    return None
 
 
 def _usage(said: Submission, derived: Usage) -> Usage:

@@ -1,0 +1,1 @@
+"""rollup: daily sums of calls, errors, tokens, cost and latency."""

@@ -294,6 +294,22 @@ async def test_data_ports_and_credentials_survive_a_restart(tmp_path: Path) -> N
         await servers.stop()
 
 
+async def test_data_survives_the_loss_of_every_port(tmp_path: Path) -> None:
+    servers = EmbeddedServers(tmp_path / "data")
+    await leave_traces(await servers.start(authorization=AUTHORIZATION))
+    await servers.stop()
+    known = tmp_path / "data" / "ports.json"
+    before = json.loads(known.read_text())
+    with contextlib.ExitStack() as others:
+        for port in before.values():
+            others.enter_context(socket.create_server(("127.0.0.1", port)))
+        try:
+            await assert_traces(await servers.start(authorization=AUTHORIZATION))
+        finally:
+            await servers.stop()
+    assert set(json.loads(known.read_text()).values()).isdisjoint(before.values())
+
+
 async def test_stop_leaves_no_process_and_no_socket_file(tmp_path: Path) -> None:
     before = descendants()
     servers = EmbeddedServers(tmp_path / "data")

@@ -21,6 +21,12 @@ def plain(data: bytes) -> bytes:
     return data.translate(_PLAIN)
 
 
+def any_in(keywords: tuple[bytes, ...], context: bytes, text: bytes, *, padded: bool) -> bool:
+    """Whether one of the (plain) keywords stands in the text or in the object keys above it."""
+    around = b" %b %b%b " % (plain(context), b" " if padded else b"|", plain(text))
+    return any(keyword in around for keyword in keywords)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Bytes `start` to `end` of a leaf; `quiet` is it with tags blanked, `context` its keys."""
@@ -41,13 +47,11 @@ class Candidate:
 
         A tag between the two ends the nearness: the word spoke for what was there.
         """
-        front = self.quiet[max(0, self.start - BEFORE) : self.start].rpartition(TAG)[2]
-        back = self.quiet[self.end : self.end + AFTER].partition(TAG)[0]
-        around = b" %b %b " % (
-            plain(self.context),
-            plain(front + self.data[self.start : self.end] + back),
-        )
-        return any(keyword in around for keyword in keywords)
+        low, high = max(0, self.start - BEFORE), self.end + AFTER
+        low = max(low, self.quiet.rfind(TAG, low, self.start))
+        if (tag := self.quiet.find(TAG, self.end, high)) >= 0:
+            high = tag + 1
+        return any_in(keywords, self.context, self.quiet[low:high], padded=low == 0)
 
     def before(self, length: int = 1) -> bytes:
         """Up to `length` bytes in front of the match."""

@@ -36,9 +36,29 @@ SCHEMES: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
 )
 
 
+def _by_start() -> dict[tuple[str, int], list[tuple[int, int, int]]]:
+    """The ranges by first digit and length, since this is asked of every long number."""
+    table: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
+    for low, high, lengths in SCHEMES:
+        for length in lengths:
+            table.setdefault((str(low)[0], length), []).append((len(str(low)), low, high))
+    return table
+
+
+_BY_START = _by_start()
+_STARTS = frozenset(
+    str(start)
+    for low, high, _ in SCHEMES
+    for start in range(int(f"{low}0"[:2]), int(f"{high}9"[:2]) + 1)
+)
+
+
+def may_start_card(digits: str) -> bool:
+    """Whether any scheme's numbers begin with these first two digits; cheap, and mostly no."""
+    return digits[:2] in _STARTS
+
+
 def is_card_number(digits: str) -> bool:
     """Whether a scheme issues numbers of this prefix and length, whatever the check digit."""
-    return any(
-        len(digits) in lengths and low <= int(digits[: len(str(low))]) <= high
-        for low, high, lengths in SCHEMES
-    )
+    ranges = _BY_START.get((digits[0], len(digits)), ())
+    return any(low <= int(digits[:width]) <= high for width, low, high in ranges)

@@ -1,10 +1,12 @@
 """Redaction of one piece of text: prefilter, matches, overlaps, splice, until nothing is left."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from time import thread_time
 
 import re2  # type: ignore[import-untyped]
 
+from sealbook.errors import InvalidInput
 from services.ingest.redact.candidate import TAG, Span
 from services.ingest.redact.rule import CompiledRule
 
@@ -13,6 +15,8 @@ ERROR_HIT = "redaction_error"
 
 _SET_MEMORY = 64 << 20  # an exhausted automaton would report no match
 _ROUNDS = 8
+_MIB = 1 << 20
+_BEYOND = 1 << 62
 
 Hits = dict[str, int]
 Claim = tuple[int, int, int]  # start, end, index of the rule; index -1 is a tag already there
@@ -43,7 +47,7 @@ class LeafScanner:
     def spans(self, data: bytes) -> list[Claim]:
         """What the first look would mask: byte offsets and the rule's index; for measuring."""
         claims = self._claims(data, self._prefilter(data), [], b"", thread_time() + self._deadline)
-        return merged(claims or [])
+        return merged(claims)
 
     def _masked(self, text: str, data: bytes, found: list[int], context: str, hits: Hits) -> str:
         own: Hits = {}
@@ -51,44 +55,36 @@ class LeafScanner:
             masked = self._until_stable(data, found, self._without_tags(context), own)
         except Exception:  # noqa: BLE001 - whatever failed, this text must not get through
             return failed(hits)
-        if masked is None:
-            return failed(hits)
         for name, count in own.items():
             hits[name] = hits.get(name, 0) + count
         return masked.decode() if own else text
 
-    def _until_stable(
-        self, data: bytes, found: list[int], context: bytes, own: Hits
-    ) -> bytes | None:
+    def _until_stable(self, data: bytes, found: list[int], context: bytes, own: Hits) -> bytes:
         """Masking moves text together, so that a keyword may come near: look again until quiet."""
-        give_up = thread_time() + self._deadline
+        give_up = thread_time() + self._deadline * (1 + len(data) // _MIB)
         for _ in range(_ROUNDS):
             tags = self._tag_spans(data)
             claims = self._claims(data, found, tags, context, give_up)
-            if claims is None:
-                return None
             if not claims:
                 return data
             data = self._splice(data, claims + [(start, end, -1) for start, end in tags], own)
             found = self._prefilter(data)
             if found == self._sentinel:
                 return data
-        return None
+        raise TimeoutError
 
     def _claims(
         self, data: bytes, found: list[int], tags: list[Span], context: bytes, give_up: float
-    ) -> list[Claim] | None:
+    ) -> list[Claim]:
         if self._sentinel[0] not in found:
-            return None
+            raise MemoryError("the automaton ran out of memory and saw nothing")
         quiet = _blanked(data, tags)
-        claims = []
-        for index in sorted(found)[:-1]:
-            for start, end in self._rules[index].spans(data, quiet, context):
-                if not any(low <= start and end <= high for low, high in tags):
-                    claims.append((start, end, index))
-                if thread_time() > give_up:
-                    return None
-        return claims
+        return [
+            (start, end, index)
+            for index in sorted(found)[:-1]
+            for start, end in self._rules[index].spans(data, quiet, context, give_up)
+            if not _within(start, end, tags)
+        ]
 
     def _splice(self, data: bytes, claims: list[Claim], own: Hits) -> bytes:
         pieces, position = [], 0
@@ -138,6 +134,11 @@ def failed(hits: Hits) -> str:
     return ERROR_TAG
 
 
+def _within(start: int, end: int, tags: list[Span]) -> bool:
+    nearest = bisect_right(tags, (start, _BEYOND)) - 1
+    return nearest >= 0 and end <= tags[nearest][1]
+
+
 def _blanked(data: bytes, spans: list[Span]) -> bytes:
     if not spans:
         return data
@@ -150,9 +151,7 @@ def _blanked(data: bytes, spans: list[Span]) -> bytes:
 def _tags(replacements: list[bytes]) -> "re2._Regexp":
     """Our own marks in a text, with the number a colliding object key gets."""
     known = sorted({*replacements, ERROR_TAG.encode()}, key=len, reverse=True)
-    options = re2.Options()
-    options.max_mem = _SET_MEMORY
-    return re2.compile(b"(?:%b)(?:#[0-9]{1,9})?" % b"|".join(map(re2.escape, known)), options)
+    return re2.compile(b"(?:%b)(?:#[0-9]{1,9})?" % b"|".join(map(re2.escape, known)))
 
 
 def _prefilter(patterns: list[bytes]) -> "re2._re2.Set":
@@ -160,7 +159,11 @@ def _prefilter(patterns: list[bytes]) -> "re2._re2.Set":
     options.max_mem = _SET_MEMORY
     options.log_errors = False
     every = re2._re2.Set(re2._Anchor.UNANCHORED, options)
-    for pattern in [*patterns, b""]:
-        every.Add(pattern)
-    every.Compile()
+    added = [every.Add(pattern) for pattern in [*patterns, b""]]
+    # A set that did not compile crashes the process when it is asked.
+    if -1 in added or not every.Compile():
+        raise InvalidInput(
+            f"The {len(patterns)} redaction rules are too large together.",
+            remedy="Use fewer rules or fewer counted repetitions.",
+        )
     return every.Match

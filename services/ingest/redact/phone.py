@@ -5,6 +5,7 @@ digits is somebody's phone number somewhere.
 """
 
 import re
+from collections.abc import Callable
 
 import phonenumbers
 
@@ -16,12 +17,15 @@ TRUNK_ZERO = (
     *("KR", "UA", "AU", "NL", "BE", "SE", "AT", "CH", "IE", "FI", "NZ", "RO", "IL", "BR", "AR"),
 )
 
+_SHORTEST = 7
 _SIGNED_DECIMAL = re.compile(r"\+\d+\.\d+")
 _GROUP = re.compile(r"\d+")
 _EXTENSION = re.compile(r"[ ,;]{0,2}(?:x|ext\.?|extension|#)\s?\d{1,6}$", re.IGNORECASE)
 _NORTH_AMERICAN = re.compile(
     r"(?:1[ .\-]?)?(?:\([2-9]\d\d\)[ .\-]{0,2}|[2-9]\d\d[ .\-/])[2-9]\d\d[ .\-]\d{4}"
-    r"|(?:\([2-9]\d\d\) ?|[2-9]\d\d-)[2-9]\d{6}"
+    r"(?!\d)(?:[ ,;]{0,2}(?:x|ext\.?|extension|#) ?\d{1,6}\b)?"
+    r"|(?:\([2-9]\d\d\) ?|[2-9]\d\d-)[2-9]\d{6}\b",
+    re.IGNORECASE,
 )
 _TRUNK = re.compile(
     r"\(?0[1-9]\d{0,3}\)?(?:[ \-/]\d{6,8}|(?P<sep>[ .\-])\d{2,4}(?:(?P=sep)\d{2,4}){1,4}"
@@ -40,30 +44,31 @@ def phone(candidate: Candidate) -> Span | None:
     """The first two tiers: forms that are phone numbers without a word to say so."""
     if _inside_something(candidate) or _SIGNED_DECIMAL.fullmatch(candidate.text):
         return None
-    for part in candidate.prefixes():
-        text = _EXTENSION.sub("", part.text)
-        if text.startswith(("+", "00")):
-            found = _international(text)
-        else:
-            # Only the most telling form may be cut out of a longer row of numbers.
-            found = bool(_NORTH_AMERICAN.fullmatch(text)) or (
-                part.end == candidate.end and not _in_a_row(part) and _national(text)
-            )
-        if found:
-            return part.start, part.end
-    return None
+    text = candidate.text
+    if text.startswith(("+", "00")):
+        return _longest(candidate, _international)
+    # Only the most telling form may be cut out of a longer row of numbers.
+    if telling := _NORTH_AMERICAN.match(text):
+        return candidate.start, candidate.start + telling.end()
+    in_a_row = candidate.behind_digit(b" .-/") or _in_a_row(candidate)
+    if in_a_row or not _national(_EXTENSION.sub("", text)):
+        return None
+    return candidate.start, candidate.end
 
 
 def phone_near_word(candidate: Candidate) -> Span | None:
     """The last tier, for rules gated by keywords: any 7 to 13 digits that are not a date."""
     if _inside_something(candidate) or _in_a_row(candidate):
         return None
+    return _longest(candidate, _loose)
+
+
+def _longest(candidate: Candidate, accept: Callable[[str], bool]) -> Span | None:
+    """The longest part from the start, in whole groups of digits, that is accepted."""
     for part in candidate.prefixes():
-        text = _EXTENSION.sub("", part.text)
-        if _DATE.match(text):
+        if part.end - part.start < _SHORTEST:
             return None
-        groups = _GROUP.findall(text)
-        if 7 <= sum(map(len, groups)) <= 13 and _written_as_phone(text, groups):
+        if accept(_EXTENSION.sub("", part.text)):
             return part.start, part.end
     return None
 
@@ -111,10 +116,11 @@ def _valid_in(region: str, text: str) -> bool:
     return phonenumbers.is_valid_number_for_region(number, region)
 
 
-def _written_as_phone(text: str, groups: list[str]) -> bool:
-    """Grouped as people group phone numbers; not a decimal, not a list of counts."""
-    if len(groups) == 1:
-        return True
+def _loose(text: str) -> bool:
+    """7 to 13 digits grouped as people group them; not a date, a decimal or a list of counts."""
+    groups = _GROUP.findall(text)
+    if _DATE.match(text) or not 7 <= sum(map(len, groups)) <= 13:
+        return False
     if len(groups) == 2 and "." in text:
         return False
     return len(groups) <= 6 and all(len(group) >= 2 for group in groups[1:])

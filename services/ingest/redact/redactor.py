@@ -9,7 +9,7 @@ from services.ingest.redact.leaf import Hits, LeafScanner
 from services.ingest.redact.rule import Rule, compile_rule
 from services.ingest.redact.tree import JsonValue, TreeScanner
 
-DEADLINE_MS = 1000.0
+DEADLINE_MS = 2000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,9 @@ class Redacted:
 class Redactor:
     """Compiled once from rules; immutable, may be shared by threads.
 
-    `deadline_ms` is CPU time for one text; past it, the text is masked whole. Raises InvalidInput
-    naming the rule that cannot be used. Scanning its own output finds nothing and changes nothing.
+    `deadline_ms` is CPU time per begun MiB of one text; past it, the text is masked whole.
+    Scanning its own output finds nothing and changes nothing. Raises InvalidInput naming the
+    rule that cannot be used.
     """
 
     def __init__(self, rules: Sequence[Rule], *, deadline_ms: float = DEADLINE_MS) -> None:

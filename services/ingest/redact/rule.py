@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import thread_time
 
 import re2  # type: ignore[import-untyped]
 
 from sealbook.errors import InvalidInput
-from services.ingest.redact.candidate import Candidate, Span, plain
+from services.ingest.redact.candidate import Candidate, Span, any_in, plain
 from services.ingest.redact.validators import VALIDATORS
 
 MAX_PATTERN_BYTES = 1024
@@ -46,11 +47,18 @@ class CompiledRule:
     regexp: object = field(repr=False)
     grouped: bool
 
-    def spans(self, data: bytes, quiet: bytes, context: bytes) -> Iterator[Span]:
-        """Where this rule masks `data`; `quiet` is `data` without earlier tags, for keywords."""
+    def spans(self, data: bytes, quiet: bytes, context: bytes, give_up: float) -> Iterator[Span]:
+        """Where this rule masks `data`; `quiet` is `data` without earlier tags, for keywords.
+
+        Raises TimeoutError once this thread's CPU time is past `give_up`.
+        """
+        if self.keywords and not any_in(self.keywords, context, quiet, padded=True):
+            return
         check = VALIDATORS[self.validator] if self.validator else None
         position = 0
         while (found := self._match(data, position)) is not None:
+            if thread_time() > give_up:
+                raise TimeoutError
             start, end = found
             candidate = Candidate(data, start, end, quiet, context)
             span: Span | None = found

@@ -1,21 +1,27 @@
 """Checks a match has to pass, by the name rules use. Each returns the span to mask, or None."""
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 
 from stdnum import iban, luhn
 
 from services.ingest.redact.candidate import Candidate, Span
-from services.ingest.redact.cards import is_card_number
+from services.ingest.redact.cards import is_card_number, may_start_card
 from services.ingest.redact.phone import phone, phone_near_word
 
 Validator = Callable[[Candidate], Span | None]
 
+_NOT_DIGIT = re.compile("[^0-9]+")
+_MACHINE_MADE = re.compile(r"[0-9]|[a-z][A-Z]")
+_SCHEMES = ("basic ", "bearer ", "digest ", "negotiate ", "apikey ", "token ", "aws4-hmac")
 _FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".ico", ".avif")
 
 
 def card(candidate: Candidate) -> Span | None:
     """A number of a known scheme and length with a good Luhn digit (ISO/IEC 7812-1)."""
+    if not may_start_card(_digits(candidate.text)):
+        return None
     return _checked_number(candidate, is_card_number)
 
 
@@ -63,11 +69,16 @@ def email(candidate: Candidate) -> Span | None:
     return candidate.start, candidate.end
 
 
-def has_digit(candidate: Candidate) -> Span | None:
-    """A token, not a word: it has a digit in it."""
-    if not any(char.isdigit() for char in candidate.text):
-        return None
-    return candidate.start, candidate.end
+def token(candidate: Candidate) -> Span | None:
+    """Made by a machine, not a word: digits, or capitals behind small letters."""
+    return (candidate.start, candidate.end) if _MACHINE_MADE.search(candidate.text) else None
+
+
+def authorization(candidate: Candidate) -> Span | None:
+    """A header's value: a scheme of RFC 9110 and anything, else only what looks like a token."""
+    if candidate.text.lower().startswith(_SCHEMES):
+        return candidate.start, candidate.end
+    return token(candidate)
 
 
 def ipv4(candidate: Candidate) -> Span | None:
@@ -100,9 +111,9 @@ def _is_ipv6(text: str) -> bool:
 
 
 VALIDATORS: Mapping[str, Validator] = {
+    "authorization": authorization,
     "card": card,
     "email": email,
-    "has_digit": has_digit,
     "iban": iban_number,
     "ipv6": ipv6,
     "luhn": luhn_number,
@@ -110,8 +121,9 @@ VALIDATORS: Mapping[str, Validator] = {
     "phone": phone,
     "phone_near_word": phone_near_word,
     "ssn": ssn,
+    "token": token,
 }
 
 
 def _digits(text: str) -> str:
-    return "".join(char for char in text if char.isdigit())
+    return _NOT_DIGIT.sub("", text)

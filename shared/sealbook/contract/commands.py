@@ -1,5 +1,6 @@
 """The bodies of commands and of export jobs. Unknown fields are refused by name."""
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -51,7 +52,7 @@ class Review(Command):
 
 
 class Open(Command):
-    """`interaction.open`: the unsealed payload of one interaction."""
+    """`interaction.show` and, with its payload unsealed, `interaction.open`: one interaction."""
 
     id: UUID
 
@@ -64,11 +65,22 @@ class ListInteractions(Command):
     before: Annotated[int, Field(ge=1)] | None = None
 
 
+class ListAudit(Command):
+    """`audit.list`: who did what, newest first; `before` is the last page's `next`."""
+
+    interaction_id: UUID | None = None
+    actor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    before: Annotated[int, Field(ge=1)] | None = None
+
+
 class QueryRollup(Command):
     """`rollup.query`: sums by the given dimensions."""
 
-    since: str | None = Field(default=None, alias="from")
-    until: str | None = Field(default=None, alias="to")
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    since: date | None = Field(default=None, alias="from")
+    until: date | None = Field(default=None, alias="to")
     by: tuple[Literal["day", "provider", "model", "project"], ...] = (
         "day",
         "provider",
@@ -92,9 +104,16 @@ class QuarantineQuery(Command):
 
 
 class ExportCommand(Command):
-    """`export.cancel` and `export.download`: one job."""
+    """`export.cancel`, `export.show` and `export.download`: one job."""
 
-    job_id: str
+    job_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class ListExports(Command):
+    """`export.list`: one page, newest first; `before` is the last page's `next`."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    before: Annotated[int, Field(ge=1)] | None = None
 
 
 def _other_names(value: Any) -> Any:
@@ -107,13 +126,12 @@ class ExportRequest(Command):
     """What file is wanted. `as_of` fixes the log position; left out, it is that at acceptance."""
 
     name: Annotated[str, Field(max_length=128)] | None = None
-    table: Literal["interactions", "rollup_daily"] = "interactions"
+    table: Literal["interactions"] = "interactions"
     format: Annotated[Literal["csv", "ndjson"], BeforeValidator(_other_names)] = "csv"
     filter: Filter = Filter()
     columns: Annotated[tuple[str, ...], Field(max_length=64)] = ()
-    order: Literal["position", "-position"] = "position"
     limit: Annotated[int, Field(ge=1)] | None = None
-    compression: Literal["none", "gzip", "zstd"] = "none"
+    compression: Literal["none"] = "none"
     payloads: bool = True
     as_of: Annotated[int, Field(ge=0)] | None = None
     idempotency_key: Annotated[str, Field(max_length=128)] | None = None

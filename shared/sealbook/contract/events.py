@@ -152,6 +152,7 @@ class ExportRequested(Event):
     id: UUID
     job_id: str
     actor: str
+    project: str | None = None
     table: str
     format: str
     position: int
@@ -172,6 +173,7 @@ class ExportCompleted(Event):
     job_id: str
     actor: str
     object_key: str
+    position: int
     rows: int
     size_bytes: int
     sha256: str
@@ -184,7 +186,8 @@ class ExportCompleted(Event):
 
 
 class ExportFailed(Event):
-    """The job ended without a file; `error_code` is a `SealbookError.code`."""
+    """The job ended without a file; `error_code` is a `SealbookError.code`. Sealed: the request as
+    it came, and the whole message."""
 
     type: ClassVar[str] = "export.failed"
 
@@ -194,6 +197,7 @@ class ExportFailed(Event):
     error_code: str
     retryable: bool
     failed_at: datetime
+    sealed: bytes | None = None
 
     @property
     def key(self) -> str:

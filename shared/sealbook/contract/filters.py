@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -35,7 +36,7 @@ class Filter(BaseModel):
     review_state: ReviewState | None = None
     tag: Text | None = None
     session_id: Text | None = None
-    parent_id: Text | None = None
+    parent_id: UUID | None = None
     user: Text | None = None
     agent: Text | None = None
     tool: Text | None = None

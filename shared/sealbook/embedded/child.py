@@ -10,9 +10,9 @@ import time
 from collections import deque
 from pathlib import Path
 
-from ..errors import Unavailable
-from .logbook import Logbook
-from .process import Process
+from sealbook.embedded.logbook import Logbook
+from sealbook.embedded.process import Process
+from sealbook.errors import Unavailable
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 TAIL_LINES = 15
@@ -27,6 +27,7 @@ class Child:
         self.began = time.monotonic()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._running = running
+        self._exit = asyncio.create_task(running.wait())
         self._output: asyncio.Task[None] | None = None
 
     @classmethod
@@ -65,25 +66,31 @@ class Child:
 
     async def wait(self) -> int:
         """The exit code, or minus the signal; all that was written has then been logged."""
-        code = await self._running.wait()
-        if self._output is not None:
-            await asyncio.wait([self._output], timeout=1.0)
+        # Shielded: the one who waits may be cancelled, the others go on waiting.
+        code = await asyncio.shield(self._exit)
+        await self._output_ends()
         return code
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait so long at most; whether it has ended."""
+        await asyncio.wait([self._exit], timeout=seconds)
+        return self.ended
 
     async def end(self) -> None:
         """Ask it to stop, wait `stop_timeout`, then kill; nothing of its group stays behind."""
-        if not self.ended:
-            self.send(self.process.stop_signal)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.process.stop_timeout):
-                    await self._running.wait()
-        if not self.ended:
-            self.send(signal.SIGKILL)
-            await self._running.wait()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        try:
+            if not self.ended:
+                self.send(self.process.stop_signal)
+                await self.ends_within(self.process.stop_timeout)
+        finally:
+            # Also when this wait is cancelled.
+            if not self.ended:
+                self.send(signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        await asyncio.shield(self._exit)
+        await self._output_ends()
         if self._output is not None:
-            await asyncio.wait([self._output], timeout=1.0)
             self._output.cancel()
 
     def send(self, number: signal.Signals) -> None:
@@ -92,6 +99,11 @@ class Child:
 
     def last_words(self) -> str:
         return "\n".join(self.tail) if self.tail else "(it wrote nothing)"
+
+    async def _output_ends(self) -> None:
+        # A process that it left behind may hold the pipe open.
+        if self._output is not None:
+            await asyncio.wait([self._output], timeout=1.0)
 
     async def _read(self, descriptor: int, log: Logbook) -> None:
         stream = asyncio.StreamReader()
@@ -142,13 +154,12 @@ async def run_to_end(process: Process, log: Logbook) -> None:
     """Run a command that ends by itself; raises `Unavailable` with its last lines if it fails."""
     child = await Child.launch(process, log)
     try:
-        async with asyncio.timeout(process.start_timeout):
-            code = await child.wait()
-    except TimeoutError:
-        raise Unavailable(
-            f"{process.name} did not end within {process.start_timeout:g} s. Its last lines:\n"
-            f"{child.last_words()}"
-        ) from None
+        if not await child.ends_within(process.start_timeout):
+            raise Unavailable(
+                f"{process.name} did not end within {process.start_timeout:g} s. Its last lines:\n"
+                f"{child.last_words()}"
+            )
+        code = await child.wait()
     finally:
         await child.end()
     if code != 0:

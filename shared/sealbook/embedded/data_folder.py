@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from ..errors import Misconfigured
-from .private_files import open_private, private_folder
+from sealbook.embedded.private_files import open_private, private_folder
+from sealbook.errors import Misconfigured
 
 
 class DataFolder:

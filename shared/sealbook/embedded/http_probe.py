@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from .ports import LOOPBACK
+from sealbook.embedded.ports import LOOPBACK
 
 LONGEST_ANSWER = 64 * 1024
 

@@ -1,13 +1,12 @@
 """One process kept running: its current run, whether that is up, and what follows its death."""
 
 import asyncio
-import contextlib
 import time
 
-from ..errors import SealbookError, Unavailable
-from .child import Child, exit_words
-from .logbook import Logbook
-from .process import Process
+from sealbook.embedded.child import Child, exit_words
+from sealbook.embedded.logbook import Logbook
+from sealbook.embedded.process import Process
+from sealbook.errors import SealbookError, Unavailable
 
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
@@ -79,9 +78,7 @@ class Keeper:
             if time.monotonic() > until:
                 words = f"was not ready within {self.process.start_timeout:g} s"
                 raise Unavailable(_failure(child, words))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ASK_EVERY):
-                    await child.wait()
+            await child.ends_within(ASK_EVERY)
 
     async def _answers(self) -> bool:
         if self.process.ready is None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TextIO
 
-from .private_files import open_private
+from sealbook.embedded.private_files import open_private
 
 FILE_LIMIT = 8 * 1024 * 1024
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import Unavailable
-from .binaries import program
-from .http_probe import ask
-from .ports import LOOPBACK
-from .private_files import private_folder, write_private
-from .process import Process, plain_environment
+from sealbook.embedded.binaries import program
+from sealbook.embedded.http_probe import ask
+from sealbook.embedded.ports import LOOPBACK
+from sealbook.embedded.private_files import private_folder, write_private
+from sealbook.embedded.process import Process, plain_environment
+from sealbook.errors import Unavailable
 
 NAME = "nats"
 PORTS = ("nats", "nats_monitor")

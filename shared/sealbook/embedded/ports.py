@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from .private_files import write_private
+from sealbook.embedded.private_files import write_private
 
 LOOPBACK = "127.0.0.1"
 # A server that was killed a moment ago may still hold its port.
@@ -17,9 +17,10 @@ PATIENCE = 0.5
 def remembered_ports(path: Path, names: Iterable[str]) -> dict[str, int]:
     """A port for each name: the one in the file at `path` if it is still free, else a new one."""
     known = _read(path)
+    until = time.monotonic() + PATIENCE
     with contextlib.ExitStack() as held:
         # All stay bound until all are chosen, so that none is given out twice.
-        taken = {name: held.enter_context(_hold(known.get(name, 0))) for name in names}
+        taken = {name: held.enter_context(_hold(known.get(name, 0), until)) for name in names}
         ports = {name: int(taken[name].getsockname()[1]) for name in taken}
     if ports != known:
         write_private(path, json.dumps(ports, indent=2) + "\n")
@@ -34,8 +35,7 @@ def _read(path: Path) -> dict[str, int]:
         return {}
 
 
-def _hold(port: int) -> socket.socket:
-    until = time.monotonic() + PATIENCE
+def _hold(port: int, until: float) -> socket.socket:
     while port:
         with contextlib.suppress(OSError, OverflowError):
             return _bound(port)

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..errors import Misconfigured
+from sealbook.errors import Misconfigured
 
 # An immediate shutdown gives its processes 5 s, then kills them.
 PATIENCE = 8.0

@@ -9,15 +9,16 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ..errors import Misconfigured, Unavailable
-from .accounts import postgres_account
-from .binaries import postgres_program
-from .child import run_to_end
-from .endpoints import PostgresEndpoint
-from .logbook import Logbook
-from .ports import LOOPBACK
-from .postgres_lock import clear_stale_lock
-from .process import Process, plain_environment
+from sealbook.embedded.accounts import postgres_account
+from sealbook.embedded.binaries import postgres_program
+from sealbook.embedded.child import run_to_end
+from sealbook.embedded.endpoints import PostgresEndpoint
+from sealbook.embedded.logbook import Logbook
+from sealbook.embedded.ports import LOOPBACK
+from sealbook.embedded.postgres_lock import clear_stale_lock
+from sealbook.embedded.private_files import write_private
+from sealbook.embedded.process import Process, plain_environment
+from sealbook.errors import Misconfigured, Unavailable
 
 NAME = "postgres"
 PORTS = ("postgres",)
@@ -80,7 +81,9 @@ class PostgresServer:
             )
         account = postgres_account(self.folder)
         configuration = self.folder / "postgresql.conf"
-        configuration.write_text(CONFIGURATION.format(host=LOOPBACK, port=self.port))
+        write_private(configuration, CONFIGURATION.format(host=LOOPBACK, port=self.port))
+        if account is not None:
+            os.chown(configuration, account.uid, account.gid, follow_symlinks=False)
         return Process(
             name=NAME,
             argv=(str(postgres_program("postgres")), "-D", str(self.folder)),

@@ -6,8 +6,8 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
-from ..errors import Unavailable
-from .endpoints import S3Endpoint
+from sealbook.embedded.endpoints import S3Endpoint
+from sealbook.errors import Unavailable
 
 BUCKET = "sealbook-probe"
 

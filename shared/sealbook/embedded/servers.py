@@ -1,19 +1,20 @@
 """The three servers of one data folder: prepared, started side by side, stopped in order."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TextIO
 
-from ..errors import Misconfigured
-from . import nats_server, postgres_server, s3_server
-from .data_folder import DataFolder
-from .endpoints import Endpoints
-from .nats_server import NatsServer
-from .ports import remembered_ports
-from .postgres_server import PostgresServer
-from .private_files import remembered_secret
-from .s3_server import S3Server
-from .supervisor import Supervisor
+from sealbook.embedded import nats_server, postgres_server, s3_server
+from sealbook.embedded.data_folder import DataFolder
+from sealbook.embedded.endpoints import Endpoints
+from sealbook.embedded.nats_server import NatsServer
+from sealbook.embedded.ports import remembered_ports
+from sealbook.embedded.postgres_server import PostgresServer
+from sealbook.embedded.private_files import remembered_secret
+from sealbook.embedded.s3_server import S3Server
+from sealbook.embedded.supervisor import Supervisor
+from sealbook.errors import Misconfigured
 
 PORTS = (*nats_server.PORTS, *postgres_server.PORTS, *s3_server.PORTS)
 
@@ -69,13 +70,12 @@ class EmbeddedServers:
         postgres = _postgres(folder, ports)
         s3 = self._s3 = _s3(folder, ports)
         nats.write_configuration(authorization)
-        try:
-            async with asyncio.TaskGroup() as starting:
-                starting.create_task(self.supervisor.start(nats.process()))
-                starting.create_task(self._start_postgres(postgres))
-                starting.create_task(self._start_s3(s3))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        s3.write_configuration()
+        await _together(
+            self.supervisor.start(nats.process()),
+            self._start_postgres(postgres),
+            self.supervisor.start(s3.process()),
+        )
         self._endpoints = Endpoints(nats.url, nats.monitor_url, postgres.endpoint, s3.endpoint)
         return self._endpoints
 
@@ -83,8 +83,18 @@ class EmbeddedServers:
         await self.supervisor.start(await postgres.prepare(self.supervisor.log))
         await postgres.create_database()
 
-    async def _start_s3(self, s3: S3Server) -> None:
-        await self.supervisor.start(await s3.prepare(self.supervisor.log))
+
+async def _together(*starts: Coroutine[None, None, None]) -> None:
+    """Run all; after the first failure cancel the others, wait for them, and raise it."""
+    # Not a TaskGroup: up to Python 3.11.4 that leaves the calling task marked as cancelled.
+    tasks = [asyncio.create_task(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise
 
 
 def _nats(folder: DataFolder, ports: dict[str, int]) -> NatsServer:

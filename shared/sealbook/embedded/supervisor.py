@@ -5,11 +5,11 @@ import signal
 from pathlib import Path
 from typing import TextIO
 
-from ..errors import Misconfigured, NotFound, Unavailable
-from .child import Child
-from .keeper import Keeper
-from .logbook import Logbook
-from .process import Process
+from sealbook.embedded.child import Child
+from sealbook.embedded.keeper import Keeper
+from sealbook.embedded.logbook import Logbook
+from sealbook.embedded.process import Process
+from sealbook.errors import Misconfigured, NotFound, Unavailable
 
 
 class Supervisor:

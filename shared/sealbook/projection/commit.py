@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sealbook.contract.envelope import LogEntry
+from sealbook.contract.subjects import partition_in
 from sealbook.errors import InvalidInput
 from sealbook.projection.generation import Generation, Superseded, live, quarantine
 from sealbook.projection.projector import Placed, Projector
@@ -57,7 +58,7 @@ def _decode(
     readable, poison = [], []
     for entry in entries:
         try:
-            readable.append(Placed(entry.position, entry.event()))
+            readable.append(Placed(entry.position, partition_in(entry.subject), entry.event()))
         except InvalidInput as error:
             poison.append((entry, error.message))
     return readable, poison

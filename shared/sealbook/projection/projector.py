@@ -11,9 +11,10 @@ from sealbook.contract.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An event and its position in the log."""
+    """An event and its place in the log."""
 
     position: int
+    partition: int
     event: Event
 
 
@@ -25,11 +26,25 @@ class Projector(Protocol):
     never from the clock, and must not depend on how events fall into batches.
     """
 
-    name: str
-    version: int
-    event_types: Sequence[str]
-    tables: MetaData
-    views: Mapping[str, str]
-    """Published view → the SELECT it stands for."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int:
+        """Raised with every change of tables or fold; the next start then rebuilds."""
+        ...
+
+    @property
+    def event_types(self) -> Sequence[str]:
+        """What it reads; a type may end in `*` (`export.*`)."""
+        ...
+
+    @property
+    def tables(self) -> MetaData: ...
+
+    @property
+    def views(self) -> Mapping[str, str]:
+        """Published view → the SELECT it stands for."""
+        ...
 
     def apply(self, batch: Sequence[Placed], connection: Connection) -> None: ...

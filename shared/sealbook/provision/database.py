@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from sealbook.runtime.key_store import metadata as keyring_tables
 
-READERS = {"review": ("export",), "rollup": ("export",)}
+READERS = {"review": ("export",)}
 """Schema → who else may read its published views."""
 
 KEY_MAKERS = ("ingest", "review", "export")

@@ -64,22 +64,23 @@ SERVICES = (
             *_reads_log(),
             *_appends("interaction.reviewed", "interaction.opened", "projection.rebuilt"),
         ],
-        _commands("review", "review.*", "interaction.*", "projection.*.review", "audit.*"),
+        _commands("review", "interaction.*", "projection.*", "audit.*", "status"),
     ),
     BusUser(
         "rollup",
         [*_reads_log(), *_appends("projection.rebuilt")],
-        _commands("rollup.*", "projection.*.rollup"),
+        _commands("rollup.*", "projection.*", "status"),
     ),
     BusUser(
         "export",
         [
             *_takes_work(subjects.JOB_STREAM, EXPORT_CONSUMER),
-            *_appends("export.*"),
+            *_reads_log(),
+            *_appends("export.*", "projection.rebuilt"),
             subjects.ALL_EXPORT_JOBS,
             "sealbook.notice.>",
         ],
-        _commands("export.*"),
+        _commands("export.*", "projection.*", "status"),
     ),
 )
 

@@ -1,6 +1,7 @@
 """The secrets of a deployment: one folder for each service, each file one setting, mode 0600.
 
-    DIR/nats/auth.conf, encryption_key     DIR/postgres/password     DIR/s3/access_key, secret_key
+    DIR/nats/auth.conf, encryption.conf (to be included), encryption_key
+    DIR/postgres/password     DIR/s3/access_key, secret_key
     DIR/<service>/sealbook_nats_user, sealbook_nats_password, sealbook_database_url, …
     DIR/keys/kek.json                         the key-encryption keys: keep a copy elsewhere
     DIR/actors/<actor>                        that actor's password
@@ -50,7 +51,8 @@ class Secrets:
         self._make_keys()
         superuser_password = self.password("postgres", "password")
         self._write_s3()
-        self.password("nats", "encryption_key")
+        store_key = self.password("nats", "encryption_key")
+        self._write("nats", "encryption.conf", f'key: "{store_key}"\n')
         for user in SERVICES:
             self._write_service(user.name, surroundings)
         self._write_provisioner(surroundings, superuser_password)
@@ -58,10 +60,12 @@ class Secrets:
         self._write("nats", "auth.conf", self.authorization(actors))
 
     def authorization(self, actors: Sequence[str]) -> str:
-        """The `authorization` block of the NATS configuration: everyone who may connect."""
+        """The `authorization` block of the NATS configuration: everyone who may connect, the
+        actors of earlier times included. To shut one out, remove its file."""
         users = [PROVISIONER, RECORDER, *SERVICES]
         pairs = [(user, self.password(user.name, "sealbook_nats_password")) for user in users]
-        pairs += [(actor(name), self.password("actors", name)) for name in actors]
+        names = {*actors, *(path.name for path in (self.folder / "actors").glob("*"))}
+        pairs += [(actor(name), self.password("actors", name)) for name in sorted(names)]
         return render(pairs)
 
     @property

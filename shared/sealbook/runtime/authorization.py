@@ -28,6 +28,7 @@ ACTIONS: dict[str, frozenset[str]] = {
         "review",
         "interaction.open",
         "export.payloads",
+        "audit.list",
         "projection.rebuild",
         "quarantine.list",
         "quarantine.retry",
@@ -58,6 +59,11 @@ class Policy:
                 project=project,
                 resource=resource,
             )
+
+    def authorize_anywhere(self, actor: str, action: str) -> None:
+        """Return when `actor` may do `action` in some project at least. Raises Refused."""
+        if self.projects(actor, action) == frozenset():
+            self.authorize(actor, action, None)
 
     def allows(self, actor: str, action: str, project: str | None) -> bool:
         """`authorize` as a yes or no."""

@@ -1,7 +1,7 @@
 """Commands on the bus: who asks is in the subject, what is asked in the body, one reply each."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,38 +30,45 @@ class Verb:
     name: str
     body: type[Command]
     handler: Handler[Any]
+    mine: Callable[[Any], bool] = lambda body: True
+    """Whether this service owns what the body names; it stays silent where another one does."""
 
 
-def answer(process: Process, verbs: list[Verb]) -> None:
+def answer(process: Process, verbs: Sequence[Verb]) -> None:
     """Let FastStream call each verb's handler; replicas of a service share the commands."""
     for verb in verbs:
         subscriber = process.broker.subscriber(
             subjects.commands(verb.name),
             queue=process.service,
             decoder=_raw,
+            no_reply=True,
             title=verb.name,
             description=verb.body.__doc__,
         )
         subscriber(_endpoint(process, verb))
 
 
-def _endpoint(process: Process, verb: Verb) -> Callable[[NatsMessage], Awaitable[bytes]]:
-    async def reply(message: NatsMessage) -> bytes:
+def _endpoint(process: Process, verb: Verb) -> Callable[[NatsMessage], Awaitable[None]]:
+    async def reply(message: NatsMessage) -> None:
         try:
             body = await _carry_out(process, verb, message.raw_message.subject, message.body)
             outcome = "ok"
         except SealbookError as error:
             body, outcome = replies.failure(error), error.code
+        if body is not None and message.raw_message.reply:
+            await message.raw_message.respond(body)
         process.metrics.commands.labels(verb.name, outcome).inc()
-        return body
 
     return reply
 
 
-async def _carry_out(process: Process, verb: Verb, subject: str, body: bytes) -> bytes:
+async def _carry_out(process: Process, verb: Verb, subject: str, body: bytes) -> bytes | None:
     actor = subjects.actor_of(subject)
+    command = verb.body.read(body)
+    if not verb.mine(command):
+        return None
     try:
-        return replies.success(**await verb.handler(actor, verb.body.read(body)))
+        return replies.success(**await verb.handler(actor, command))
     except Refused as refusal:
         await process.audit_refusal(
             actor, verb.name, project=refusal.project, resource=refusal.resource

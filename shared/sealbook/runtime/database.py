@@ -39,7 +39,11 @@ class Database:
             pool_pre_ping=True,
             # Parameters are people's data: errors and logs must not show them.
             hide_parameters=True,
-            connect_args={"connect_timeout": 5, "application_name": "sealbook"},
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "sealbook",
+                "options": "-c timezone=UTC",
+            },
         )
 
     async def run(

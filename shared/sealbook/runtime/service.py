@@ -15,6 +15,7 @@ from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.specification import AsyncAPI
 from prometheus_client import generate_latest
 
+from sealbook.contract.commands import Command
 from sealbook.errors import SealbookError, Unavailable
 from sealbook.runtime.commands import Verb, answer
 from sealbook.runtime.process import Process, opened
@@ -33,6 +34,7 @@ class Wiring:
     verbs: list[Verb] = field(default_factory=list)
     loops: Sequence[Callable[[], Awaitable[None]]] = ()
     checks: Sequence[Check] = ()
+    status: Callable[[], Awaitable[dict[str, Any]]] | None = None
 
 
 Wire = Callable[[Process], Awaitable[Wiring]]
@@ -53,7 +55,7 @@ def run(service: str, wire: Wire) -> None:
 async def _serve(service: str, settings: Settings, wire: Wire) -> bool:
     async with opened(service, settings) as process:
         wiring = await wire(process)
-        answer(process, wiring.verbs)
+        answer(process, [*wiring.verbs, _status(process, wiring)])
         loops = _Loops(wiring.loops)
         application = AsgiFastStream(
             process.broker,
@@ -74,6 +76,17 @@ async def _serve(service: str, settings: Settings, wire: Wire) -> bool:
         loops.on_death = lambda: setattr(server, "should_exit", True)
         await server.serve()
         return not loops.died
+
+
+def _status(process: Process, wiring: Wiring) -> Verb:
+    """`status` is answered by every service: each tells of itself."""
+
+    async def tell(actor: str, _: Command) -> dict[str, Any]:
+        process.policy.authorize(actor, "status", None)
+        told = await wiring.status() if wiring.status else {}
+        return {"service": process.service, **told}
+
+    return Verb("status", Command, tell)
 
 
 class _Loops:

@@ -27,7 +27,7 @@ class Outgoing:
     """A message on its way into a stream."""
 
     subject: str
-    body: bytes
+    body: bytes = field(repr=False)
     headers: dict[str, str] = field(default_factory=dict)
 
     def expecting(self, sequence: int, subject: str) -> "Outgoing":

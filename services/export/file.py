@@ -1,0 +1,118 @@
+"""Writes one export as one object: rows from a server-side cursor, bytes in parts, memory flat."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, BinaryIO, TypeAlias, cast
+from uuid import UUID
+
+from minio import Minio
+from minio.error import MinioException
+from sqlalchemy import Connection, Row, Select
+from urllib3.exceptions import HTTPError
+
+from sealbook.runtime import objects
+from sealbook.sealing import cipher
+from sealbook.sealing.cipher import DataKey
+from services.export.columns import chosen
+from services.export.formats import FORMATS
+from services.export.job import Job
+from services.export.life import Written
+from services.export.rows import cells, needs_keys
+
+ROWS_AT_ONCE = 500
+PART_BYTES = 8 * 2**20
+
+KeysFor: TypeAlias = Callable[[set[UUID]], Mapping[UUID, DataKey]]
+
+
+class Stopped(Exception):
+    """The job was called off while its file was written."""
+
+
+class ExportFile:
+    """One file on its way. Blocking: runs on a thread of its own."""
+
+    def __init__(self, job: Job, keys_for: KeysFor, stop: Callable[[], bool]) -> None:
+        self._job = job
+        self._keys_for = keys_for
+        self._stop = stop
+        self._columns = chosen(job.request.columns)
+        self._format = FORMATS[job.request.format](self._columns)
+        self._unseal = needs_keys(self._columns, job.request.payloads)
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._rows = 0
+        self._truncated = False
+
+    def write(self, connection: Connection, query: Select[Any], s3: Minio, bucket: str) -> Written:
+        """Upload the file under the job's object key, where it appears only when it is whole.
+
+        Raises:
+            Stopped: the job was cancelled; nothing is left of the file.
+            Unavailable, Misconfigured: S3 is away, or refuses.
+        """
+        source = _Stream(self._chunks(connection, query))
+        try:
+            s3.put_object(
+                bucket,
+                self._job.object_key,
+                cast("BinaryIO", source),
+                length=-1,
+                part_size=PART_BYTES,
+                num_parallel_uploads=1,
+                content_type=self._format.content_type,
+            )
+        except MinioException as error:
+            raise objects.refused(error) from None
+        except HTTPError as error:
+            raise objects.unreachable(error) from None
+        return Written(
+            self._job.object_key, self._rows, self._size, self._hash.hexdigest(), self._truncated
+        )
+
+    def _chunks(self, connection: Connection, query: Select[Any]) -> Iterator[bytes]:
+        yield self._counted(self._format.head())
+        result = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
+        for rows in result.partitions():
+            if self._stop():
+                raise Stopped
+            yield self._counted(b"".join(self._lines(rows)))
+
+    def _lines(self, rows: Sequence[Row[Any]]) -> Iterator[bytes]:
+        keys = None
+        if self._unseal:
+            keys = self._keys_for({cipher.key_id_of(row.sealed) for row in rows})
+        limit = self._job.request.limit
+        room = len(rows) if limit is None else limit - self._rows
+        self._truncated = self._truncated or len(rows) > room
+        for row in islice(rows, room):
+            self._rows += 1
+            yield self._format.row(cells(row, self._columns, keys))
+
+    def _counted(self, chunk: bytes) -> bytes:
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        return chunk
+
+
+class _Stream(io.RawIOBase):
+    """Chunks as a file to read from, holding no more than one of them."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = chunk
+        taken = self._rest if size < 0 else self._rest[:size]
+        self._rest = self._rest[len(taken) :]
+        return taken

@@ -1,0 +1,94 @@
+"""`rebuild`, `quarantine`, `status`, `keys`: what the people on call use."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sealbook.cli import show as out
+from sealbook.cli.options import Door, asks, json_option
+from sealbook.sealing.key_file import create_key_file
+
+REBUILD_SECONDS = 24 * 3600.0
+
+
+@click.command("rebuild")
+@click.argument("projection", type=click.Choice(["review", "rollup", "export"]))
+@click.option("--accept-difference", is_flag=True, help="Swap even if the digests differ.")
+@json_option
+@asks
+async def rebuild(door: Door, projection: str, accept_difference: bool, as_json: bool) -> None:
+    """Build PROJECTION anew from the log, compare digests, swap in one transaction."""
+    wanted = {"projection": projection, "accept_difference": accept_difference}
+    reply = await door.ask_patiently("projection.rebuild", REBUILD_SECONDS, wanted)
+    if as_json:
+        out.as_json({name: value for name, value in reply.items() if name != "ok"})
+        return
+    verdict = "equal to what was live" if reply["equal"] else "DIFFERENT from what was live"
+    click.echo(
+        f"{projection}: {reply['events']} events in {reply['seconds']:.2f} s, up to position "
+        f"{reply['position']}; {verdict}; generation {reply['generation']} serves."
+    )
+    for table, digest in reply["digests"].items():
+        click.echo(f"  {table}: {digest}")
+
+
+@click.group("quarantine")
+def quarantine() -> None:
+    """What could not be recorded."""
+
+
+@quarantine.command("list")
+@click.option("--limit", default=100, show_default=True)
+@json_option
+@asks
+async def list_quarantine(door: Door, limit: int, as_json: bool) -> None:
+    """List what is held, oldest first; the content stays sealed."""
+    reply = await door.ask("quarantine.list", limit=limit)
+    if as_json:
+        out.as_json({"entries": reply["entries"], "counts": reply["counts"]})
+        return
+    columns = ("id", "stored_at", "project", "reason", "size_bytes", "interaction_id")
+    out.table("Quarantine", columns, reply["entries"], right=("id", "size_bytes"))
+
+
+@quarantine.command("retry")
+@click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
+@asks
+async def retry(door: Door, ids: tuple[int, ...]) -> None:
+    """Put entries (all, without IDs) back on the queue."""
+    reply = await door.ask("quarantine.retry", ids=ids, limit=1000)
+    click.echo(f"{reply['retried']} put back on the queue.")
+
+
+@click.command("status")
+@json_option
+@asks
+async def status(door: Door, as_json: bool) -> None:
+    """Show which services answer, and where they stand."""
+    services = sorted(await door.gather("status"), key=lambda reply: str(reply["service"]))
+    told = [{name: value for name, value in one.items() if name != "ok"} for one in services]
+    if as_json:
+        out.as_json(told)
+        return
+    rows = [{"service": one["service"], "state": _details(one)} for one in told]
+    out.table("Services", ("service", "state"), rows, right=())
+
+
+@click.group("keys")
+def keys() -> None:
+    """Key-encryption keys."""
+
+
+@keys.command("init")
+@click.argument("file", type=click.Path(path_type=Path))
+def init(file: Path) -> None:
+    """Make FILE with a fresh key, readable by you alone. Never overwrites one."""
+    if file.exists():
+        raise click.UsageError(f"{file} exists; a key file is never overwritten.")
+    create_key_file(file)
+    click.echo(f"{file} is ready. Keep a copy elsewhere: without it no payload can be opened.")
+
+
+def _details(one: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in one.items() if name != "service")

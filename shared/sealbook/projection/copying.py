@@ -1,0 +1,25 @@
+"""Writing many rows at once: PostgreSQL's COPY in its binary format."""
+
+from collections.abc import Iterable, Sequence
+
+from psycopg import sql
+from sqlalchemy import Connection
+
+
+def copy_rows(
+    connection: Connection,
+    table: str,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """COPY rows into a table of the search path; `columns` are (name, PostgreSQL type)."""
+    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table), names
+    )
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 an open connection has its driver's connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types([kind for _, kind in columns])
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,22 @@
+"""A user's name in a filter as the keyed hash that stands in the rows."""
+
+from dataclasses import dataclass
+
+from sealbook.contract.filters import Filter
+from sealbook.sealing import blind_index
+from sealbook.sealing.keyring import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Looks up users without storing who they are."""
+
+    keyring: Keyring
+
+    async def hash_for(self, wanted: Filter) -> str | None:
+        """The hash of `wanted.user`; None when the filter names none."""
+        if wanted.user is None or wanted.project is None:
+            return None
+        scope = blind_index.index_scope(wanted.project)
+        key = (await self.keyring.for_scopes([scope]))[scope]
+        return blind_index.user_hash(key, wanted.user)
