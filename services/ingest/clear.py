@@ -16,10 +16,10 @@ class ClearFields:
 
     def field(self, value: str) -> str:
         """The value as it may stand in the log, in PostgreSQL and in metrics."""
-        cut = value[:MAX_LABEL_CHARS]
-        if len(cut) < len(value):
+        masked, _ = self._redactor.text(value, self._hits)
+        if len(masked) > MAX_LABEL_CHARS:
             self.flags.add("label_cut")
-        masked, _ = self._redactor.text(cut, self._hits)
+            masked = masked[:MAX_LABEL_CHARS]
         if "\0" in masked:
             self.flags.add("nul_replaced")
             masked = masked.replace("\0", "\N{REPLACEMENT CHARACTER}")

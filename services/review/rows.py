@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from psycopg.types.json import Jsonb
 
 from sealbook.contract.events import (
     AccessRefused,
@@ -91,7 +90,7 @@ def interaction_row(placed: Placed, event: InteractionRecorded) -> tuple[object,
         event.parent_id,
         event.agent,
         list(event.flags),
-        Jsonb(event.redactions),
+        event.redactions,
         event.policy_version,
         event.sealed,
     )

@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from sealbook.contract.events import InteractionRecorded
 
 DEFAULT_CURRENCY = "USD"
+
+# Enough digits for any sum of doubles: with the usual 28 a sum is rounded, and depends on its order.
+_EXACT = Context(prec=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,12 @@ class Measures:
         if event.cost is None:
             self.unknown_cost_count += 1
         else:
-            self.cost_total_cents += event.cost.total * 100
+            cents = _EXACT.multiply(event.cost.total, 100)
+            self.cost_total_cents = _EXACT.add(self.cost_total_cents, cents)
         if event.latency_ms is not None:
             # Through its shortest decimal form: a sum of floats would depend on their order.
-            self.latency_ms_sum += Decimal(repr(event.latency_ms))
+            latency_ms = Decimal(repr(event.latency_ms))
+            self.latency_ms_sum = _EXACT.add(self.latency_ms_sum, latency_ms)
             self.latency_count += 1
 
 

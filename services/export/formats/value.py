@@ -1,7 +1,7 @@
 """What may stand in a cell: a value of a row, or a JSON document as the bytes it was sealed as."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
 from uuid import UUID
@@ -21,7 +21,7 @@ Cell: TypeAlias = (
 
 def moment(value: datetime) -> str:
     """RFC 3339 in UTC with microseconds: one form, so that the same row has the same bytes."""
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def decimal(value: Decimal) -> str:

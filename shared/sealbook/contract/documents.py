@@ -40,7 +40,7 @@ def parse(body: bytes | str) -> JsonValue:
 def check(document: JsonValue) -> None:
     """Raise InvalidInput when the document is too deep or holds a number that is not finite."""
     level: list[JsonValue] = [document]
-    for _ in range(MAX_DEPTH + 1):
+    for depth in range(MAX_DEPTH + 1):
         below: list[JsonValue] = []
         for node in level:
             if isinstance(node, dict):
@@ -52,6 +52,8 @@ def check(document: JsonValue) -> None:
                     f"The number at {_pointer_to(document, node)} is beyond ±1e308.",
                     remedy="Send it as a string, or leave it out.",
                 )
+        if depth == MAX_DEPTH and any(isinstance(node, dict | list) for node in level):
+            break
         if not below:
             return
         level = below

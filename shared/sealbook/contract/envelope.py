@@ -10,6 +10,8 @@ from sealbook.errors import InvalidInput
 
 Headers = dict[str, str]
 
+MAX_VERSION_DIGITS = 9
+
 
 def headers_for(
     event: Event, *, event_id: str, source: str, subject: str, time: datetime
@@ -43,7 +45,7 @@ class LogEntry:
     def event(self) -> Event:
         """The event in its newest shape. Raises InvalidInput when it cannot be read."""
         version = self.headers.get("ce-dataversion", "")
-        if not version.isascii() or not version.isdigit():
+        if not version.isascii() or not version.isdigit() or len(version) > MAX_VERSION_DIGITS:
             raise InvalidInput(
                 f"The entry at position {self.position} has no `ce-dataversion` header.",
                 remedy="Only Sealbook's services append to the log.",

@@ -5,7 +5,15 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from sealbook.contract.events import ReviewState
 from sealbook.contract.submission import Status
@@ -14,12 +22,22 @@ from sealbook.contract.submission import Status
 def _midnight_utc(value: Any) -> Any:
     """A bare date means the start of that day in UTC."""
     if isinstance(value, str) and len(value) == len("2026-01-01"):
-        return datetime.combine(date.fromisoformat(value), time(), UTC)
+        try:
+            return datetime.combine(date.fromisoformat(value), time(), UTC)
+        except ValueError:
+            # Its message quotes the value.
+            raise ValueError("is neither a date nor a time (RFC 3339)") from None
+    return value
+
+
+def _storable(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("has a NUL character, which PostgreSQL refuses and no row contains")
     return value
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_midnight_utc)]
-Text = Annotated[str, Field(max_length=256)]
+Text = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
 
 
 class Filter(BaseModel):
@@ -43,7 +61,7 @@ class Filter(BaseModel):
     error_class: Text | None = None
     since: Moment | None = Field(default=None, alias="from")
     until: Moment | None = Field(default=None, alias="to")
-    min_cost: Annotated[Decimal, Field(ge=0)] | None = None
+    min_cost: Annotated[Decimal, Field(ge=0, max_digits=30)] | None = None
     min_latency_ms: Annotated[float, Field(ge=0)] | None = None
     redacted: Text | None = None
 

@@ -1,5 +1,6 @@
 """What an application sends: one interaction with a model, as it happened."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,7 +9,6 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,10 +24,6 @@ MAX_TAGS = 64
 Status = Literal["success", "error", "canceled"]
 
 
-def _short(value: object) -> object:
-    return value[:MAX_LABEL_CHARS] if isinstance(value, str) else value
-
-
 def _few(tags: list[str]) -> list[str]:
     return tags[:MAX_TAGS]
 
@@ -38,10 +34,20 @@ def _version_7(value: UUID) -> UUID:
     return value
 
 
-# Free labels are data only, never part of a subject or key: long ones are cut, not refused.
-Label = Annotated[str, BeforeValidator(_short)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        # PostgreSQL would take it, and no reader could read the row.
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+
+
+# Free labels are data only, never part of a subject or key: ingest cuts long ones, and only after
+# it masked them, since half an address would not be recognized.
+Label = str
 Tokens = Annotated[int, Field(ge=0, le=2**53, strict=True)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 InteractionId = Annotated[UUID, AfterValidator(_version_7)]
 
 
@@ -94,7 +100,7 @@ class Submission(BaseModel):
     session_id: Label | None = None
     parent_id: UUID | None = None
     agent: Label | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
 
     @classmethod
     def read(cls, document: JsonValue) -> "Submission":

@@ -29,6 +29,8 @@ def read_event(event_type: str, version: int, body: bytes) -> Event:
             f"The event type {event_type!r} is unknown.",
             remedy="Upgrade this reader, or remove what appended it.",
         )
+    if version < 1:
+        raise InvalidInput(f"The {newest.type} event has version {version}; they count from 1.")
     if version == newest.version:
         return _validated(newest, body)
     return _validated(newest, _upcast(newest, version, body))

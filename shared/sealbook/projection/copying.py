@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from psycopg import sql
+from psycopg.types.json import JsonbBinaryDumper
 from sqlalchemy import Connection
 
 
@@ -19,6 +20,7 @@ def copy_rows(
     )
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 an open connection has its driver's connection
+    driver.adapters.register_dumper(dict, JsonbBinaryDumper)
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types([kind for _, kind in columns])
         for row in rows:

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     def load(cls, folder: Path | None = None) -> Self:
         """From the environment and the secrets folder. Raises Misconfigured."""
         folder = folder or _secrets_folder()
+        if folder is not None and not folder.is_dir():
+            raise Misconfigured(
+                f"The secrets folder {folder} does not exist.",
+                remedy="Make it with `sealbook secrets`, or correct SEALBOOK_SECRETS_DIR.",
+            )
         try:
             return cls(_secrets_dir=folder)
         except ValidationError as error:

@@ -1,9 +1,13 @@
 """What a ciphertext is bound to, so that it cannot be moved to another place."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from sealbook.contract.events import InteractionRecorded, InteractionReviewed
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class Binding:
             self.event_id,
             self.event_type,
             str(self.version),
-            str(int(self.time.timestamp() * 1_000_000)),
+            # Not through timestamp(): a float takes neighbouring microseconds for one.
+            str((self.time - _EPOCH) // _MICROSECOND),
             self.user_hash or "",
             self.policy_version,
         )

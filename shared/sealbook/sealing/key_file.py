@@ -56,7 +56,7 @@ class KeyFile:
 def _read(path: Path) -> tuple[str, dict[str, bytes]]:
     try:
         mode = path.stat().st_mode
-        content = path.read_text()
+        content = path.read_bytes()
     except OSError as error:
         raise Misconfigured(
             f"The key file {path} cannot be read: {error.strerror}.",
