@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sealbook.contract import subjects
+from sealbook.errors import InvalidInput
 from sealbook.stream.topology import EXPORT_CONSUMER, INGEST_CONSUMER
 
 _LOG = subjects.LOG_STREAM
@@ -88,8 +89,20 @@ PROVISIONER = BusUser("provisioner", ["$JS.API.>"])
 RECORDER = BusUser("recorder", [subjects.ALL_SUBMISSIONS])
 
 
+_OURS = frozenset({PROVISIONER.name, RECORDER.name, *(service.name for service in SERVICES)})
+
+
 def actor(name: str) -> BusUser:
-    """A person or program that asks: commands and export jobs under its own name, and the log."""
+    """A person or program that asks: commands and export jobs under its own name.
+
+    Raises InvalidInput for what is no name, or the name of one of our own users: NATS refuses to
+    start with two users of one name.
+    """
+    if name in _OURS:
+        raise InvalidInput(
+            f"The actor name {name!r} is taken: a part of Sealbook has it.",
+            remedy="Choose another name.",
+        )
     own = [f"sealbook.command.{subjects.token('actor', name)}.>", subjects.export_job(name)]
     return BusUser(name, own, ["sealbook.notice.>"])
 
