@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 from sealbook.contract.events import (
     AccessRefused,
     Event,

@@ -9,7 +9,7 @@ from sealbook.contract.events import InteractionRecorded
 
 DEFAULT_CURRENCY = "USD"
 
-# Enough digits for any sum of doubles: with the usual 28 a sum is rounded, and depends on its order.
+# Enough digits for any sum of doubles: with the usual 28 it is rounded, and depends on its order.
 _EXACT = Context(prec=1000)
 
 

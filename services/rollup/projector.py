@@ -14,6 +14,21 @@ from services.rollup.measures import fold
 metadata = MetaData()
 daily = Table("daily", metadata, *daily_columns())
 
+# Where nothing is known the sum is unknown too, not zero.
+_UNLESS_UNKNOWN = {
+    "cost_total_cents": "unknown_cost_count",
+    "input_tokens": "unknown_usage_count",
+    "output_tokens": "unknown_usage_count",
+}
+PUBLISHED = "SELECT {} FROM daily".format(  # noqa: S608 our own column names
+    ", ".join(
+        f"CASE WHEN {_UNLESS_UNKNOWN[name]} < calls THEN {name} END AS {name}"
+        if name in _UNLESS_UNKNOWN
+        else name
+        for name in daily.columns.keys()  # noqa: SIM118 not a dict
+    )
+)
+
 _KEY = [column.name for column in daily.primary_key.columns]
 _SUMS = [column.name for column in daily.columns if column.name not in _KEY]
 
@@ -25,7 +40,7 @@ class RollupProjector:
     version = 1
     event_types = ("interaction.recorded",)
     tables = metadata
-    views = {DAILY_VIEW: "SELECT * FROM daily"}  # noqa: RUF012 a constant
+    views = {DAILY_VIEW: PUBLISHED}  # noqa: RUF012 a constant
 
     def apply(self, batch: Sequence[Placed], connection: Connection) -> None:
         rows = fold(

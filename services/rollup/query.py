@@ -64,4 +64,4 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     total, count = row.pop("latency_ms_sum"), row.pop("latency_count")
     row["average_latency_ms"] = float(round(total / count, 3)) if count else None
     # sum() of bigint is numeric in PostgreSQL.
-    return row | {name: int(row[name]) for name in _COUNTS}
+    return row | {name: int(row[name]) for name in _COUNTS if row[name] is not None}

@@ -101,7 +101,7 @@ def test_unknown_fields_are_refused_by_name(document: Any, named: str) -> None:
         *(("cost", value) for value in (CANARY, -1, "NaN", "sNaN", "Infinity", "1e31", "1e-31")),
         *(("currency", value) for value in (CANARY, "usd", "US", "USD\n")),
         *(("latency_ms", value) for value in (CANARY, -1, 1e13, "inf", "nan")),
-        *(("status", value) for value in (CANARY, "Success", None.__class__)),
+        *(("status", value) for value in (CANARY, "Success", 7)),
         *(("http_status", value) for value in (CANARY, 99, 600, "200", 2**70)),
         *(("tags", value) for value in (CANARY, [1], [[CANARY]], {CANARY: 1})),
         *(("metadata", value) for value in (CANARY, [CANARY])),

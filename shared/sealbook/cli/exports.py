@@ -14,7 +14,7 @@ from sealbook.contract.replies import CommandFailed
 from sealbook.errors import NotFound, SealBroken, Unavailable
 
 POLL_SECONDS = 0.2
-_COLUMNS = ("job_id", "state", "format", "rows", "size_bytes", "position", "actor", "requested_at")
+_COLUMNS = ("job_id", "state", "format", "rows", "size_bytes", "position", "actor")
 
 
 @click.group("export")

@@ -8,12 +8,8 @@ import click
 from sealbook.cli import show as out
 from sealbook.cli.options import Door, asks, filter_options, json_option
 
-_NUMBERS = ("input_tokens", "output_tokens", "cents")
-_COLUMNS = (
-    *("id", "occurred_at", "project", "provider", "model", "status"),
-    *_NUMBERS,
-    *("review_state", "tags"),
-)
+_NUMBERS = ("in", "out", "cents")
+_COLUMNS = ("id", "time", "project", "model", "status", *_NUMBERS, "review")
 
 
 @click.command("list")
@@ -90,12 +86,20 @@ async def audit(
     if as_json:
         out.as_json({"audit": reply["audit"], "next": reply["next"]})
         return
-    columns = ("log_position", "at", "actor", "action", "project", "interaction_id", "details")
-    out.table("Audit trail", columns, reply["audit"], right=("log_position",))
+    columns = ("position", "time", "actor", "action", "interaction_id", "details")
+    rows = [
+        row | {"position": row["log_position"], "time": out.moment(row["at"])}
+        for row in reply["audit"]
+    ]
+    out.table("Audit trail", columns, rows, right=("position",))
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
-        "occurred_at": row["occurred_at"][:19].replace("T", " "),
+        "time": out.moment(row["occurred_at"]),
+        "model": f"{row['provider']}/{row['model']}",
+        "in": row["input_tokens"],
+        "out": row["output_tokens"],
         "cents": out.cents(row["cost_total_cents"]),
+        "review": row["review_state"],
     }

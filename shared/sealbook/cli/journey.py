@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from sealbook.cli import canary, show
 from sealbook.cli.connection import Door, door, find_connection
 from sealbook.cli.exports import wait_until_ended
@@ -33,7 +31,7 @@ class Journey:
     def __init__(self, file: Path, folder: Path, *, quiet: bool) -> None:
         self._file = file
         self._stack = Stack(folder)
-        self._say = Console(quiet=quiet, soft_wrap=True).print
+        self._say = show.console(quiet=quiet).print
         self._outcome = Outcome()
         # No two runs share it, so that finding it means finding this run's plaintext.
         self._canary = f"canary-{secrets.token_hex(12)}"
@@ -117,7 +115,8 @@ class Journey:
         rows = (await door.ask("rollup.query", by=["provider"]))["rows"]
         self._say(f"[bold]4[/] Rolled up: {sum(row['calls'] for row in rows)} calls.")
         shown = [row | {"cents": show.cents(row["cost_total_cents"])} for row in rows]
-        columns = ("provider", "calls", "errors", "input_tokens", "output_tokens", "cents")
+        numbers = ("calls", "errors", "input_tokens", "output_tokens", "cents")
+        columns = ("provider", *numbers, "unknown_cost_count")
         self._table("By provider", columns, shown, right=columns[1:])
 
     async def _export(self, door: Door) -> None:

@@ -91,4 +91,6 @@ def init(file: Path) -> None:
 
 
 def _details(one: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in one.items() if name != "service")
+    return ", ".join(
+        f"{name} {out.cell(value)}" for name, value in one.items() if name != "service"
+    )

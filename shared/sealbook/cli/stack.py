@@ -8,10 +8,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from sealbook.cli.connection import write_connection
-from sealbook.embedded import EmbeddedServers, Endpoints, Process, plain_environment
+from sealbook.embedded import (
+    EmbeddedServers,
+    Endpoints,
+    Process,
+    Supervisor,
+    plain_environment,
+)
 from sealbook.errors import Unavailable
 from sealbook.provision.permissions import PROVISIONER
 from sealbook.provision.secrets import DATABASE_USERS, Secrets, Surroundings
@@ -40,12 +46,30 @@ reader = ["*"]
 """
 
 
+class Servers(Protocol):
+    """Where NATS, PostgreSQL and S3 come from; `supervisor` runs the services beside them."""
+
+    @property
+    def supervisor(self) -> Supervisor: ...
+    @property
+    def endpoints(self) -> Endpoints: ...
+    async def start(self, *, authorization: str) -> Endpoints: ...
+    async def stop(self) -> None: ...
+
+
 class Stack:
     """Servers and services of a data folder; a second start on the folder goes on where it was."""
 
-    def __init__(self, data: Path, log: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        log: TextIO | None = None,
+        *,
+        nats_port: int | None = None,
+        servers: Servers | None = None,
+    ) -> None:
         self.data = data.absolute()
-        self.servers = EmbeddedServers(self.data, log)
+        self.servers: Servers = servers or EmbeddedServers(self.data, log, nats_port=nats_port)
         self.supervisor = self.servers.supervisor
         self.ports: dict[str, int] = {}
 

@@ -1,15 +1,14 @@
 """`sealbook rollup`: daily sums as a table."""
 
+from typing import Any
+
 import click
 
 from sealbook.cli import show as out
 from sealbook.cli.options import Door, asks, json_option
 
 _DIMENSIONS = ("day", "provider", "model", "project")
-_NUMBERS = (
-    *("calls", "errors", "input_tokens", "output_tokens"),
-    *("cents", "unknown_cost_count", "average_latency_ms"),
-)
+_NUMBERS = ("calls", "errors", "in", "out", "cents", "unknown_cost", "average_ms")
 
 
 @click.command("rollup")
@@ -26,5 +25,15 @@ async def rollup(door: Door, since: str | None, until: str | None, by: str, as_j
     if as_json:
         out.as_json(reply["rows"])
         return
-    rows = [row | {"cents": out.cents(row["cost_total_cents"])} for row in reply["rows"]]
+    rows = [_readable(row) for row in reply["rows"]]
     out.table("Rollup (UTC days)", (*dimensions, "currency", *_NUMBERS), rows, right=_NUMBERS)
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {
+        "in": row["input_tokens"],
+        "out": row["output_tokens"],
+        "cents": out.cents(row["cost_total_cents"]),
+        "unknown_cost": row["unknown_cost_count"],
+        "average_ms": row["average_latency_ms"],
+    }

@@ -13,17 +13,18 @@ from sealbook.cli.stack import SERVICES, Stack
 
 @click.command("up")
 @click.option("--data", type=click.Path(path_type=Path), default=DEFAULT_DATA, show_default=True)
-def up(data: Path) -> None:
+@click.option("--port", type=click.IntRange(1, 65535), help="Of NATS; a free one without it.")
+def up(data: Path, port: int | None) -> None:
     """Run embedded servers and all services until Ctrl-C. Data stays in the folder."""
-    asyncio.run(_up(data))
+    asyncio.run(_up(data, port))
 
 
-async def _up(data: Path) -> None:
+async def _up(data: Path, port: int | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    stack = Stack(data, sys.stderr)
+    stack = Stack(data, sys.stderr, nats_port=port)
     starting = asyncio.create_task(stack.start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

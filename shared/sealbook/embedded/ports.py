@@ -4,24 +4,36 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sealbook.embedded.private_files import write_private
+from sealbook.errors import Misconfigured
 
 LOOPBACK = "127.0.0.1"
 # A server that was killed a moment ago may still hold its port.
 PATIENCE = 0.5
 
 
-def remembered_ports(path: Path, names: Iterable[str]) -> dict[str, int]:
-    """A port for each name: the one in the file at `path` if it is still free, else a new one."""
-    known = _read(path)
+def remembered_ports(
+    path: Path, names: Iterable[str], wanted: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """A port for each name: the one in the file at `path` if it is still free, else a new one.
+
+    Raises `Misconfigured` when a `wanted` port is not free.
+    """
+    known = _read(path) | dict(wanted or {})
     until = time.monotonic() + PATIENCE
     with contextlib.ExitStack() as held:
         # All stay bound until all are chosen, so that none is given out twice.
         taken = {name: held.enter_context(_hold(known.get(name, 0), until)) for name in names}
         ports = {name: int(taken[name].getsockname()[1]) for name in taken}
+    for name, port in (wanted or {}).items():
+        if ports[name] != port:
+            raise Misconfigured(
+                f"Port {port} for {name} is in use by another program.",
+                remedy="Choose another one, or none for a free one.",
+            )
     if ports != known:
         write_private(path, json.dumps(ports, indent=2) + "\n")
     return ports

@@ -25,9 +25,12 @@ class EmbeddedServers:
     `supervisor` may run further processes: those are stopped first.
     """
 
-    def __init__(self, data: Path, log: TextIO | None = None) -> None:
+    def __init__(
+        self, data: Path, log: TextIO | None = None, *, nats_port: int | None = None
+    ) -> None:
         self.data = data.absolute()
         self.supervisor = Supervisor(log, self.data / "servers.log")
+        self._wanted = {"nats": nats_port} if nats_port else {}
         self._folder: DataFolder | None = None
         self._s3: S3Server | None = None
         self._endpoints: Endpoints | None = None
@@ -65,7 +68,9 @@ class EmbeddedServers:
             self._folder = None
 
     async def _start(self, folder: DataFolder, authorization: str) -> Endpoints:
-        ports = await asyncio.to_thread(remembered_ports, folder.path / "ports.json", PORTS)
+        ports = await asyncio.to_thread(
+            remembered_ports, folder.path / "ports.json", PORTS, self._wanted
+        )
         nats = _nats(folder, ports)
         postgres = _postgres(folder, ports)
         s3 = self._s3 = _s3(folder, ports)

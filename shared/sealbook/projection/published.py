@@ -109,7 +109,10 @@ def audit_columns() -> list[Column[object]]:
 
 
 def daily_columns() -> list[Column[object]]:
-    """One row per UTC day, provider, model, project and currency. Averages are sum / count."""
+    """One row per UTC day, provider, model, project and currency. Averages are sum / count.
+
+    The view shows sums of which no part is known as null.
+    """
     return [
         Column("date", Date, primary_key=True),
         Column("provider", Text, primary_key=True),

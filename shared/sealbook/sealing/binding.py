@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from sealbook.contract.events import InteractionRecorded, InteractionReviewed
 
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

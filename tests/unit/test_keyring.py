@@ -1,0 +1,213 @@
+"""The keyring: one key per scope, kept for five minutes, and what the store holds counts."""
+
+from collections.abc import Collection
+from uuid import UUID, uuid4
+
+import pytest
+
+from sealbook.errors import KeyUnavailable
+from sealbook.sealing import keyring as module
+from sealbook.sealing.keyring import CACHE_SECONDS, Keyring, Scope, WrappedKey
+
+ADA = Scope("support", "subject", "ada")
+DAY = Scope("support", "day", "2026-01-01")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Provider:
+    """Wraps by remembering; says no to a context that is not the one of the wrapping."""
+
+    def __init__(self) -> None:
+        self.wrapped: dict[bytes, tuple[bytes, bytes]] = {}
+        self.unwraps = 0
+
+    async def wrap(self, secret: bytes, context: bytes) -> tuple[str, bytes]:
+        name = uuid4().bytes
+        self.wrapped[name] = (secret, context)
+        return "kek-1", name
+
+    async def unwrap(self, kek_id: str, wrapped: bytes, context: bytes) -> bytes:
+        self.unwraps += 1
+        secret, wrapped_with = self.wrapped[wrapped]
+        if (kek_id, context) != ("kek-1", wrapped_with):
+            raise KeyUnavailable("The context is another one.")
+        return secret
+
+
+class Store:
+    """Rows in memory, the first key of a scope stays; `reads` counts round trips."""
+
+    def __init__(self) -> None:
+        self.keys: dict[Scope, WrappedKey] = {}
+        self.reads = 0
+
+    async def by_scope(self, scopes: Collection[Scope]) -> list[WrappedKey]:
+        self.reads += 1
+        return [self.keys[scope] for scope in scopes if scope in self.keys]
+
+    async def by_id(self, ids: Collection[UUID]) -> list[WrappedKey]:
+        self.reads += 1
+        return [key for key in self.keys.values() if key.id in ids]
+
+    async def add(self, keys: Collection[WrappedKey]) -> None:
+        for key in keys:
+            self.keys.setdefault(key.scope, key)
+
+
+class SlowStore(Store):
+    """Another process adds its own keys just before ours arrive."""
+
+    def __init__(self, first: Collection[WrappedKey]) -> None:
+        super().__init__()
+        self._first = first
+
+    async def add(self, keys: Collection[WrappedKey]) -> None:
+        await super().add(self._first)
+        await super().add(keys)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keyring(store: Store, provider: Provider, clock: Clock) -> Keyring:
+    return Keyring(store, provider, clock=clock)
+
+
+async def test_a_key_is_made_once(keyring: Keyring, store: Store, provider: Provider) -> None:
+    made = (await keyring.for_scopes([ADA]))[ADA]
+    assert len(made.secret) == 32
+    other_process = Keyring(store, provider)
+    assert (await other_process.for_scopes([ADA]))[ADA] == made
+    assert len(store.keys) == len(provider.wrapped) == 1
+
+
+async def test_every_scope_has_its_own_key(keyring: Keyring) -> None:
+    scopes = [
+        ADA,
+        DAY,
+        Scope("support", "day", "ada"),
+        Scope("sales", "subject", "ada"),
+        Scope("support", "index", ""),
+    ]
+    keys = await keyring.for_scopes(scopes)
+    assert keys.keys() == set(scopes)
+    assert len({key.secret for key in keys.values()}) == len(scopes)
+    assert len({key.id for key in keys.values()}) == len(scopes)
+
+
+async def test_a_set_of_scopes_costs_one_round_trip_and_then_none(
+    keyring: Keyring, store: Store, provider: Provider
+) -> None:
+    scopes = [Scope("support", "subject", str(number)) for number in range(100)]
+    await keyring.for_scopes(scopes)
+    assert store.reads == 2  # look, make, look again
+    await keyring.for_scopes(scopes)
+    await keyring.for_scopes([*scopes, *scopes])
+    assert (store.reads, provider.unwraps) == (2, 100)
+
+
+async def test_what_is_cached_by_scope_is_cached_by_id(keyring: Keyring, store: Store) -> None:
+    made = (await keyring.for_scopes([ADA]))[ADA]
+    reads = store.reads
+    assert await keyring.for_ids([made.id]) == {made.id: made}
+    assert store.reads == reads
+
+
+async def test_a_cached_key_expires(keyring: Keyring, provider: Provider, clock: Clock) -> None:
+    made = await keyring.for_scopes([ADA])
+    clock.now += CACHE_SECONDS - 0.001
+    await keyring.for_scopes([ADA])
+    assert provider.unwraps == 1
+    clock.now += 0.001
+    assert await keyring.for_scopes([ADA]) == made
+    assert provider.unwraps == 2
+
+
+async def test_using_a_key_does_not_prolong_its_time(
+    keyring: Keyring, provider: Provider, clock: Clock
+) -> None:
+    for _ in range(4):
+        await keyring.for_scopes([ADA])
+        clock.now += CACHE_SECONDS * 0.4
+    assert provider.unwraps == 2
+
+
+async def test_where_another_process_was_first_its_key_counts(
+    provider: Provider, keyring: Keyring, store: Store
+) -> None:
+    theirs = (await keyring.for_scopes([ADA]))[ADA]
+    ours = Keyring(SlowStore(list(store.keys.values())), provider)
+    assert (await ours.for_scopes([ADA]))[ADA] == theirs
+    assert (await ours.for_scopes([ADA]))[ADA] == theirs
+
+
+async def test_a_destroyed_key_is_left_out(keyring: Keyring, store: Store) -> None:
+    keys = await keyring.for_scopes([ADA, DAY])
+    del store.keys[ADA]
+    keyring.forget()
+    assert await keyring.for_ids([key.id for key in keys.values()]) == {keys[DAY].id: keys[DAY]}
+
+
+async def test_until_it_forgets_a_destroyed_key_is_known_for_five_minutes_at_most(
+    keyring: Keyring, store: Store, clock: Clock
+) -> None:
+    made = (await keyring.for_scopes([ADA]))[ADA]
+    store.keys.clear()
+    assert made.id in await keyring.for_ids([made.id])
+    clock.now += CACHE_SECONDS
+    assert await keyring.for_ids([made.id]) == {}
+
+
+async def test_after_a_destruction_the_scope_gets_a_new_key(keyring: Keyring, store: Store) -> None:
+    before = (await keyring.for_scopes([ADA]))[ADA]
+    store.keys.clear()
+    keyring.forget()
+    after = (await keyring.for_scopes([ADA]))[ADA]
+    assert after.id != before.id
+    assert after.secret != before.secret
+
+
+async def test_the_cache_is_bounded(
+    keyring: Keyring, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CACHE_KEYS", 10)
+    scopes = [Scope("support", "subject", str(number)) for number in range(50)]
+    assert len(await keyring.for_scopes(scopes)) == 50
+    unwraps = provider.unwraps
+    await keyring.for_scopes(scopes)
+    assert provider.unwraps - unwraps == 45  # each of the five kept is known by scope and by id
+
+
+async def test_a_wrapped_key_cannot_pose_as_another_scopes(
+    keyring: Keyring, store: Store, provider: Provider
+) -> None:
+    await keyring.for_scopes([ADA])
+    stolen = store.keys[ADA]
+    store.keys[DAY] = WrappedKey(stolen.id, DAY, stolen.kek_id, stolen.wrapped)
+    with pytest.raises(KeyUnavailable):
+        await Keyring(store, provider).for_scopes([DAY])
+
+
+async def test_asking_for_nothing_asks_nobody(keyring: Keyring, store: Store) -> None:
+    assert await keyring.for_scopes([]) == {}
+    assert await keyring.for_ids([]) == {}
+    assert store.reads == 0
