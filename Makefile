@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 EXCHANGES ?= $(firstword $(wildcard ../shared/data/exchanges/provider-exchanges.jsonl) tests/data/exchanges.jsonl)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TMPDIR := $(CURDIR)/.tmp
 
 .PHONY: help demo test up bench-redaction lint types contracts format requirements clean
 .DEFAULT_GOAL := help
@@ -45,7 +46,7 @@ requirements: ## pin requirements/*.txt anew, with hashes (needs uv)
 	  --output-file requirements/$$name.txt; done
 
 clean: ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(READY): requirements/dev.txt pyproject.toml shared/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,4 +55,5 @@ $(READY): requirements/dev.txt pyproject.toml shared/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable shared --editable .
+	@mkdir -p $(TMPDIR)
 	@touch $@

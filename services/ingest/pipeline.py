@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from sealbook.contract import subjects
 from sealbook.contract.events import InteractionRecorded
@@ -19,7 +20,7 @@ from sealbook.sealing.keyring import Keyring
 from sealbook.stream.append import LogWriter, NewEvent
 from sealbook.stream.cursor import SubmissionCursor
 from services.ingest.quarantine import Quarantine
-from services.ingest.receive import Received, Rejected, receive
+from services.ingest.receive import Received, Rejected, arrive, receive
 from services.ingest.record import Draft, Rules, draft, sealed
 
 logger = logging.getLogger("sealbook.ingest")
@@ -46,55 +47,74 @@ class Pipeline:
         while True:
             try:
                 messages = await self.cursor.batch(BATCH_MESSAGES, wait_s=WAIT_SECONDS)
-            except SealbookError as error:
-                logger.warning("cannot read submissions: %s", error)
+                if messages:
+                    await self._handle(messages)
+            except (SealbookError, NatsError) as error:
+                logger.warning("submissions wait: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if messages:
-                await self._handle(messages)
 
     async def _handle(self, messages: Sequence[Msg]) -> None:
         with self.metrics.ingest_batch_seconds.time():
             try:
                 await self.process(messages)
-            except SealbookError as error:
+            except InvalidInput as error:
+                await self._isolate(messages, "too_large", str(error))
+            except (SealbookError, NatsError) as error:
                 logger.warning("a batch of %d waits: %s", len(messages), error)
                 delay_s = RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 jitter
                 await self.cursor.give_back(messages, delay_s=delay_s)
                 await asyncio.sleep(delay_s)
+            except Exception as error:  # noqa: BLE001 one odd payload must not stop the rest
+                logger.error("a batch of %d failed: %s", len(messages), place_of(error))
+                await self._isolate(messages, "unprocessable", place_of(error))
+
+    async def _isolate(self, messages: Sequence[Msg], code: str, detail: str) -> None:
+        """Find the message that fails by trying each alone; set aside the one that does."""
+        if len(messages) > 1:
+            for message in messages:
+                await self._handle([message])
+            return
+        arrival = arrive(messages[0])
+        project = subjects.project_of(messages[0].subject)
+        await self._set_aside([Rejected(arrival, project, code, detail)])
+        await self.cursor.acknowledge(messages)
 
     async def process(self, messages: Sequence[Msg]) -> None:
         """Record or quarantine every message, then acknowledge them.
 
         Raises:
             Unavailable: nothing is acknowledged; doing it again counts nothing twice.
+            InvalidInput: an event is too large for the log.
         """
         arrived = [receive(message) for message in messages]
         rejected = [one for one in arrived if isinstance(one, Rejected)]
         received, repeated = _first_of_each([one for one in arrived if isinstance(one, Received)])
-        drafts, broken = await self._drafts(received)
-        events = await self._sealed(drafts)
-        existing = await self._append(drafts, events)
+        drafts, incomplete = await self._drafts(received)
+        existing = await self._append(drafts, await self._sealed(drafts))
         conflicts = [one for one in received if one.id in existing and await self._differs(one)]
-        conflicts += [one for one in repeated if await self._differs(one)]
-        rejected += broken + [_conflict(one) for one in conflicts]
+        rejected += incomplete + [_conflict(one) for one in conflicts]
+        await self._set_aside(rejected)
+        again = {id(one.arrival.message) for one in repeated}
+        await self.cursor.acknowledge([one for one in messages if id(one) not in again])
+        # What repeats an id is compared with the log, once the first of them is there.
+        await self.cursor.give_back([one.arrival.message for one in repeated], delay_s=0)
+        duplicates = len(existing) - len(conflicts)
+        self.metrics.ingested.labels("duplicate").inc(duplicates)
+        self.metrics.ingested.labels("recorded").inc(len(drafts) - len(existing))
+
+    async def _set_aside(self, rejected: Sequence[Rejected]) -> None:
         await self.quarantine.hold(rejected)
-        await self.cursor.acknowledge(messages)
-        self._count(len(messages), len(existing) + len(repeated), rejected, conflicts)
+        self.metrics.ingested.labels("quarantined").inc(len(rejected))
 
     async def _drafts(self, received: Sequence[Received]) -> tuple[list[Draft], list[Rejected]]:
         keys = await self._index_keys(received)
-        drafts, broken = [], []
+        drafts, incomplete = [], []
         for one in received:
             try:
                 drafts.append(draft(one, keys[one.project], self.rules))
             except InvalidInput as error:
-                broken.append(Rejected(one.arrival, one.project, "incomplete", str(error)))
-            except Exception as error:  # noqa: BLE001 one odd payload must not stop the rest
-                place = place_of(error)
-                logger.error("a submission could not be processed: %s", place)
-                broken.append(Rejected(one.arrival, one.project, "unprocessable", place))
-        return drafts, broken
+                incomplete.append(Rejected(one.arrival, one.project, "incomplete", str(error)))
+        return drafts, incomplete
 
     async def _sealed(self, drafts: Sequence[Draft]) -> list[InteractionRecorded]:
         keys = await self.keyring.for_scopes(one.scope for one in drafts)
@@ -131,19 +151,6 @@ class Pipeline:
         scopes = {one.project: blind_index.index_scope(one.project) for one in received}
         keys = await self.keyring.for_scopes(scopes.values())
         return {project: keys[scope] for project, scope in scopes.items()}
-
-    def _count(
-        self,
-        total: int,
-        known: int,
-        rejected: Sequence[Rejected],
-        conflicts: Sequence[Received],
-    ) -> None:
-        duplicates = known - len(conflicts)
-        counter = self.metrics.ingested
-        counter.labels("quarantined").inc(len(rejected))
-        counter.labels("duplicate").inc(duplicates)
-        counter.labels("recorded").inc(total - len(rejected) - duplicates)
 
 
 def _first_of_each(received: Sequence[Received]) -> tuple[list[Received], list[Received]]:

@@ -6,7 +6,6 @@ A view's name ends in its version; a change that would break a reader is a new v
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Column,
     Date,
@@ -21,7 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from sealbook.contract.events import InteractionRecorded, InteractionReviewed
 from sealbook.sealing.binding import Binding

@@ -5,7 +5,7 @@ name only, so the actor in a subject is an identity.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealbook.contract import subjects
@@ -88,7 +88,6 @@ SERVICES = (
 PROVISIONER = BusUser("provisioner", ["$JS.API.>"])
 RECORDER = BusUser("recorder", [subjects.ALL_SUBMISSIONS])
 
-
 _OURS = frozenset({PROVISIONER.name, RECORDER.name, *(service.name for service in SERVICES)})
 
 
@@ -107,19 +106,22 @@ def actor(name: str) -> BusUser:
     return BusUser(name, own, ["sealbook.notice.>"])
 
 
-def render(users: Mapping[BusUser, str] | Sequence[tuple[BusUser, str]]) -> str:
+def render(users: Sequence[tuple[BusUser, str]]) -> str:
     """The `authorization` block for users and their passwords."""
-    pairs = users.items() if isinstance(users, Mapping) else users
-    blocks = ",\n".join(_block(user, password) for user, password in pairs)
+    blocks = ",\n".join(_block(user, password) for user, password in users)
     return f"authorization {{\n  users: [\n{blocks}\n  ]\n}}\n"
 
 
 def _block(user: BusUser, password: str) -> str:
-    # The NATS configuration format takes JSON strings and arrays as they are.
     publish = json.dumps([*user.publish, f"_INBOX_{user.name}.>"])
     subscribe = json.dumps([*user.subscribe, f"_INBOX_{user.name}.>"])
     return (
-        f"    {{ user: {json.dumps(user.name)}, password: {json.dumps(password)},\n"
+        f"    {{ user: {_quoted(user.name)}, password: {_quoted(password)},\n"
         f"      permissions: {{ publish: {publish},\n"
         f'        subscribe: {subscribe}, allow_responses: {{ max: 2, expires: "5m" }} }} }}'
     )
+
+
+def _quoted(text: str) -> str:
+    """As a JSON string, which the NATS configuration format takes as it is, but for `\\u…`."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,389 @@
+"""Hostile and broken submissions through the real bus: recorded exactly, or quarantined and sealed.
+
+Nothing is lost, nothing blocks what comes after it (shared/design/threats.md).
+"""
+
+import asyncio
+import base64
+import json
+import os
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from exporting import exported_rows
+from nats.aio.client import Client
+from nats.errors import MaxPayloadError
+from seen import held, interactions, quarantined, recorded, rolled_up
+from sending import CALL, send, send_all
+from waiting import until
+
+from sealbook import Recorder
+from sealbook.cli.connection import Door
+from sealbook.cli.stack import Stack
+from sealbook.contract.ids import new_id
+from sealbook.stream.atomic import Outgoing, publish_batch
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "json"
+Superuser = psycopg.AsyncConnection[Any]
+CANARY = "canary-in-quarantine-8c1f"
+
+
+def test_suite() -> list[dict[str, str]]:
+    path = DATA / "jsontestsuite" / "cases.jsonl"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+test_suite.__test__ = False  # type: ignore[attr-defined]
+
+
+def body_of(case: dict[str, str]) -> bytes:
+    return base64.b64decode(case["body_base64"])
+
+
+def naughty_strings() -> list[str]:
+    path = DATA / "naughty" / "blns.json"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    strings: list[str] = json.loads(path.read_text())
+    return strings
+
+
+async def assert_next_is_recorded(submitter: Client, admin: Door, project: str) -> None:
+    """The service lives: a good message after the bad ones is there at once."""
+    interaction_id = str(new_id())
+    await send(submitter, project, {**CALL, "id": interaction_id})
+    await until(
+        lambda: interactions(admin, project),
+        lambda rows: any(row["id"] == interaction_id for row in rows),
+        "the good message after the bad ones",
+    )
+
+
+async def assert_nothing_lost(
+    admin: Door, superuser: Superuser, project: str, sent: int
+) -> tuple[int, int]:
+    """(recorded, quarantined), which add up to what was sent."""
+
+    async def outcome() -> tuple[int, int]:
+        return (
+            len(await interactions(admin, project)),
+            len(await quarantined(superuser, project)),
+        )
+
+    found = await until(outcome, lambda both: sum(both) >= sent, f"{sent} messages somewhere")
+    assert sum(found) == sent
+    return found
+
+
+async def test_every_case_of_the_json_test_suite_as_a_whole_body_is_quarantined(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    bodies = [body_of(case) for case in test_suite()]
+    sent = await send_all(submitter, project, bodies)
+    assert await assert_nothing_lost(admin, superuser, project, sent) == (0, sent)
+    reasons = Counter(row["reason"] for row in await quarantined(superuser, project))
+    assert set(reasons) == {"malformed_json", "invalid_submission", "incomplete"}
+    await assert_next_is_recorded(submitter, admin, project)
+
+
+async def test_every_case_of_the_json_test_suite_as_a_payload_is_recorded_exactly_or_quarantined(
+    submitter: Client, admin: Door, superuser: Superuser, exporter: Door, project: str
+) -> None:
+    cases = {f"case-{number}": case for number, case in enumerate(test_suite())}
+    bodies = [
+        b'{"provider":"none","model":"none","session_id":"%b","request":%b}'
+        % (session.encode(), body_of(case))
+        for session, case in cases.items()
+    ]
+    sent = await send_all(submitter, project, bodies)
+    await assert_nothing_lost(admin, superuser, project, sent)
+    rows = await exported_rows(
+        exporter, project, columns=["session_id", "request_payload", "redactions"]
+    )
+    shown = {row["session_id"]: row for row in rows}
+    verdicts = {session: case["verdict"] for session, case in cases.items()}
+    assert {session for session, verdict in verdicts.items() if verdict == "accept"} <= set(shown)
+    assert not {session for session, verdict in verdicts.items() if verdict == "reject"} & set(
+        shown
+    )
+    for session, row in shown.items():
+        if not row["redactions"]:
+            assert row["request_payload"] == json.loads(body_of(cases[session])), cases[session]
+    assert sum(not row["redactions"] for row in rows) > 80
+
+
+async def test_naughty_strings_in_every_field_are_recorded_exactly(
+    submitter: Client, admin: Door, superuser: Superuser, exporter: Door, project: str
+) -> None:
+    strings = naughty_strings()
+    bodies = [
+        {
+            "provider": text or "p",
+            "model": text or "m",
+            "request": {"prompt": text, text: 1},
+            "response": [text],
+            "metadata": {"note": text},
+            "user": text,
+            "tags": [text],
+            "agent": text,
+            "error_message": text,
+            "session_id": f"naughty-{number}",
+        }
+        for number, text in enumerate(strings)
+    ]
+    sent = await send_all(submitter, project, bodies)
+    await assert_nothing_lost(admin, superuser, project, sent)
+    assert await quarantined(superuser, project) == []
+    names = ["session_id", "request_payload", "response_payload", "metadata", "redactions", "tags"]
+    rows = await exported_rows(exporter, project, columns=names)
+    assert len(rows) == sent
+    exact = [row for row in rows if not row["redactions"]]
+    for row in exact:
+        text = strings[int(row["session_id"].removeprefix("naughty-"))]
+        assert row["request_payload"] == {"prompt": text, text: 1}
+        assert row["response_payload"] == [text]
+        assert row["metadata"] == {"note": text}
+        assert row["tags"] == [text[:256]]
+    assert len(exact) > 0.9 * sent
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "malformed_json"),
+        (b"{", "malformed_json"),
+        (b'{"provider": "p", "model": "m"} x', "malformed_json"),
+        (b'\xff\xfe{"provider": "p"}', "malformed_json"),
+        (b'{"provider":"p","model":"m","request":"\\ud800"}', "malformed_json"),
+        (b'{"provider":"p","model":"m","request":1e400}', "malformed_json"),
+        (b'{"provider":"p","model":"m","request":NaN}', "malformed_json"),
+        (
+            b'{"provider":"p","model":"m","request":' + b"[" * 65 + b"]" * 65 + b"}",
+            "malformed_json",
+        ),
+        (b"[]", "invalid_submission"),
+        (b"null", "invalid_submission"),
+        (b'"text"', "invalid_submission"),
+        (b'{"provider":"p","model":"m","surprise":1}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","input_tokens":"7"}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","input_tokens":-1}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","input_tokens":1.5}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","tags":"one"}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","cost":"NaN"}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","status":"fine"}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","id":"7"}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","project":"another"}', "invalid_submission"),
+        (b'{"provider":"p","model":"m","occurred_at":"yesterday"}', "invalid_submission"),
+        (b"{}", "incomplete"),
+        (b'{"provider":"p"}', "incomplete"),
+    ],
+)
+async def test_what_does_not_fit_is_quarantined_with_its_reason_and_the_next_goes_on(
+    submitter: Client,
+    admin: Door,
+    superuser: Superuser,
+    project: str,
+    body: bytes,
+    reason: str,
+) -> None:
+    await send(submitter, project, body)
+    [row] = await held(superuser, project, 1)
+    assert (row["reason"], row["size_bytes"]) == (reason, len(body))
+    await assert_next_is_recorded(submitter, admin, project)
+    assert len(await interactions(admin, project)) == 1
+
+
+async def test_depth_64_of_a_whole_submission_is_recorded(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    deep = b"[" * 62 + b"]" * 62
+    await send(submitter, project, b'{"provider":"p","model":"m","request":' + deep + b"}")
+    assert await assert_nothing_lost(admin, superuser, project, 1) == (1, 0)
+
+
+async def test_integers_beyond_64_bits_are_kept_exact(
+    submitter: Client, admin: Door, exporter: Door, project: str
+) -> None:
+    number = 2**200 + 1
+    await send(submitter, project, {"provider": "p", "model": "m", "request": {"n": [number]}})
+    await recorded(admin, project, 1)
+    [row] = await exported_rows(exporter, project, columns=["request_payload", "redactions"])
+    if not row["redactions"]:
+        assert row["request_payload"] == {"n": [number]}
+
+
+async def test_integers_of_thousands_of_digits_are_recorded_or_quarantined(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    for digits in (4_000, 4_400, 20_000):
+        body = b'{"provider":"p","model":"m","request":' + b"1" * digits + b"}"
+        await send(submitter, project, body)
+    await assert_nothing_lost(admin, superuser, project, 3)
+    await assert_next_is_recorded(submitter, admin, project)
+
+
+async def test_nul_characters_are_replaced_in_clear_fields_and_flagged(
+    submitter: Client, admin: Door, exporter: Door, project: str
+) -> None:
+    text = "a\0b"
+    await send(submitter, project, {**CALL, "tags": [text], "agent": text, "request": text})
+    [row] = await recorded(admin, project, 1)
+    assert row["tags"] == ["a\N{REPLACEMENT CHARACTER}b"]
+    assert "nul_replaced" in row["flags"]
+    [shown] = await exported_rows(exporter, project, columns=["request_payload"])
+    assert shown["request_payload"] == text
+
+
+@pytest.mark.parametrize("name", ["bad$name", "bad name", "x" * 65, "käse", "-*-"[:2] + "%"])
+async def test_a_bad_project_name_in_the_subject_is_quarantined_without_a_project(
+    submitter: Client, admin: Door, superuser: Superuser, project: str, name: str
+) -> None:
+    before = len(await quarantined(superuser, None))
+    if " " in name:
+        # Not a subject at all: the protocol splits at the space.
+        pytest.raises(Exception, submitter.publish, f"sealbook.submit.{name}", b"{}")
+        return
+    await send(submitter, name, CALL)
+    rows = await held(superuser, None, before + 1)
+    assert [row["reason"] for row in rows[before:]] == ["bad_project"]
+    await assert_next_is_recorded(submitter, admin, project)
+
+
+async def test_a_body_over_the_limit_is_refused_to_a_plain_client(
+    submitter: Client, project: str
+) -> None:
+    with pytest.raises(MaxPayloadError):
+        await submitter.publish(f"sealbook.submit.{project}", b"x" * (submitter.max_payload + 1))
+
+
+async def test_a_submission_over_the_limit_gets_a_receipt_that_says_so(
+    recorder: Recorder, admin: Door, project: str
+) -> None:
+    receipt = await recorder.record(**{**CALL, "request": "x" * 9_000_000})
+    assert not receipt.ok
+    assert "over the bus's limit" in str(receipt.error)
+    assert (await recorder.record(**CALL)).ok
+    await recorded(admin, project, 1)
+
+
+async def test_a_submission_whose_event_is_over_the_limit_does_not_block_the_rest(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    """Random text hardly compresses, and base64 makes a third more of it."""
+    noise = base64.b85encode(os.urandom(6_000_000)).decode()
+    await send(submitter, project, {"provider": "p", "model": "m", "request": noise})
+    await assert_next_is_recorded(submitter, admin, project)
+    await assert_nothing_lost(admin, superuser, project, 2)
+
+
+async def test_quarantined_content_is_sealed(
+    submitter: Client, superuser: Superuser, project: str
+) -> None:
+    await send(submitter, project, f'{{"provider": "{CANARY}", '.encode())
+    await send(submitter, project, {"provider": "p", "model": "m", CANARY: CANARY})
+    await send(submitter, project, {"provider": CANARY})
+    rows = await held(superuser, project, 3)
+    assert {row["reason"] for row in rows} == {
+        "malformed_json",
+        "invalid_submission",
+        "incomplete",
+    }
+    tables = await superuser.execute(
+        "SELECT t::text, encode(sealed, 'escape') FROM ingest.quarantine AS t"
+    )
+    everything = str(await tables.fetchall())
+    assert CANARY not in everything
+    assert CANARY.encode().hex() not in everything
+
+
+async def test_a_retry_records_once_the_cause_is_gone(
+    stack: Stack, submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    """The cause: a price rule file... is not at fault; a conflicting id is, until it is erased."""
+    await send(submitter, project, {"provider": "p"})
+    [row] = await held(superuser, project, 1)
+    reply = await admin.ask("quarantine.retry", ids=[row["id"]])
+    assert reply["retried"] == 1
+    again = await held(superuser, project, 2)
+    assert [one["reason"] for one in again] == ["incomplete"] * 2
+    assert again[0]["retried_at"] is not None
+    assert again[1]["retried_at"] is None
+    assert again[0]["interaction_id"] == again[1]["interaction_id"]
+
+
+async def test_the_first_content_under_an_id_stands_and_another_is_a_conflict(
+    submitter: Client, admin: Door, superuser: Superuser, exporter: Door, project: str
+) -> None:
+    interaction_id = str(new_id())
+    first = {**CALL, "id": interaction_id, "request": "the first"}
+    second = {**CALL, "id": interaction_id, "request": "the second"}
+    await send(submitter, project, first)
+    await recorded(admin, project, 1)
+    await send(submitter, project, second)
+    [row] = await held(superuser, project, 1)
+    assert (row["reason"], str(row["interaction_id"])) == ("conflict", interaction_id)
+    rows = await exported_rows(exporter, project, columns=["request_payload"])
+    assert rows == [{"request_payload": "the first"}]
+
+
+async def test_conflicting_contents_in_one_batch_leave_the_first_and_a_conflict(
+    submitter: Client, admin: Door, superuser: Superuser, exporter: Door, project: str
+) -> None:
+    interaction_id = str(new_id())
+    await batch(
+        submitter,
+        project,
+        [
+            {**CALL, "id": interaction_id, "request": "the first"},
+            {**CALL, "id": interaction_id, "request": "the second"},
+            {**CALL, "id": interaction_id, "request": "the first"},
+        ],
+    )
+    [row] = await held(superuser, project, 1)
+    assert row["reason"] == "conflict"
+    rows = await exported_rows(exporter, project, columns=["request_payload"])
+    assert rows == [{"request_payload": "the first"}]
+
+
+async def test_a_good_submission_after_a_broken_one_of_the_same_id_is_not_lost(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    interaction_id = str(new_id())
+    broken = {"id": interaction_id, "provider": "p"}
+    await batch(submitter, project, [broken, {**CALL, "id": interaction_id}])
+    assert await assert_nothing_lost(admin, superuser, project, 2) == (1, 1)
+
+
+async def test_the_same_id_many_times_counts_once(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    interaction_id = str(new_id())
+    await send_all(submitter, project, [{**CALL, "id": interaction_id}] * 50)
+    await assert_next_is_recorded(submitter, admin, project)
+    assert (await rolled_up(admin, project, 2))["calls"] == 2
+    assert len(await interactions(admin, project)) == 2
+    assert await quarantined(superuser, project) == []
+
+
+async def test_bad_and_good_in_any_mixture_all_end_up_somewhere(
+    submitter: Client, admin: Door, superuser: Superuser, project: str
+) -> None:
+    chance = random.Random(20261101)
+    good = [{**CALL, "session_id": f"s-{number}"} for number in range(300)]
+    bad: list[Any] = [chance.choice([b"{", b"[]", b"{}", b'{"x":1}']) for _ in range(100)]
+    mixed = good + bad
+    chance.shuffle(mixed)
+    await asyncio.gather(*(send(submitter, project, body) for body in mixed))
+    assert await assert_nothing_lost(admin, superuser, project, 400) == (300, 100)
+    assert (await rolled_up(admin, project, 300))["calls"] == 300
+
+
+async def batch(client: Client, project: str, bodies: list[dict[str, Any]]) -> None:
+    subject = f"sealbook.submit.{project}"
+    await publish_batch(client, [Outgoing(subject, json.dumps(body).encode()) for body in bodies])
