@@ -33,8 +33,9 @@ class QuarantineCommands:
         self.process.policy.authorize(actor, "quarantine.retry", None)
         held = await self.quarantine.opened(query.ids, query.limit)
         for one in held:
-            # The id is kept, so that a retry whose answer was lost does not count twice.
-            headers = {"Nats-Msg-Id": str(one.interaction_id)}
+            # The interaction id is kept, so that a retry whose answer was lost does not count
+            # twice; the entry's makes it another message than the one that was quarantined.
+            headers = {"Nats-Msg-Id": f"{one.interaction_id}.{one.id}"}
             await publish(self.process.client, Outgoing(one.subject, one.body, headers))
         ids = [one.id for one in held]
         await self.quarantine.mark_retried(ids, datetime.now(UTC))

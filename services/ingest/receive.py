@@ -1,6 +1,6 @@
 """A message of the submit queue as a submission, or the reason why it is none. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -79,11 +79,14 @@ def receive(message: Msg) -> Received | Rejected:
     except InvalidInput as error:
         return Rejected(arrival, project, "invalid_submission", str(error))
     assert isinstance(document, dict)  # noqa: S101 Submission.read accepts nothing else
-    return Received(arrival, submission.id or arrival.id, project, submission, document)
+    arrival = replace(arrival, id=submission.id or arrival.id)
+    return Received(arrival, arrival.id, project, submission, document)
 
 
 def _given_id(message: Msg) -> UUID | None:
-    text = (message.headers or {}).get("Nats-Msg-Id", "")
+    # What comes out of quarantine has a message id of its own, `<interaction id>.<entry>`: the
+    # stream would take the old one for a repetition and store nothing.
+    text = (message.headers or {}).get("Nats-Msg-Id", "").partition(".")[0]
     try:
         given = UUID(text)
     except ValueError:

@@ -1,7 +1,6 @@
 """The walk through a decoded document: strings, object keys, long integers, JSON inside strings."""
 
 from collections.abc import Iterable
-from math import isfinite
 
 from services.ingest.redact.embedded import NotJson, decode, encode
 from services.ingest.redact.leaf import ERROR_TAG, Hits, LeafScanner, failed
@@ -49,9 +48,9 @@ class TreeScanner:
 
     def _number(self, value: float, keys: str, hits: Hits) -> JsonValue:
         """Numbers as long as account numbers; one that is hit becomes the text of its tag."""
-        if -NINE_DIGITS < value < NINE_DIGITS or not isfinite(value):
+        if -NINE_DIGITS < value < NINE_DIGITS:
             return value
-        if isinstance(value, float) and not value.is_integer():
+        if isinstance(value, float) and not value.is_integer():  # nor are nan and infinity
             return value
         try:
             digits = str(abs(int(value)))

@@ -1,0 +1,155 @@
+"""Messages of the submit queue: a submission, or a reason without its content; never an exception."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from nats.aio.msg import Msg
+
+from sealbook.sealing.cipher import DataKey
+from sealbook.stream.delivery import Delivery, delivery
+from services.ingest.receive import Received, Rejected, arrive, receive
+
+CANARY = "canary-7f3a"
+STORED_NS = 1_700_000_000_123_456_789
+STORED_MS = STORED_NS // 1_000_000
+REPLY = f"$JS.ACK.SEALBOOK_SUBMIT.ingest.1.7.9.{STORED_NS}.0"
+GIVEN = UUID("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+OTHER = UUID("017f22e2-79b0-7cc3-98c4-000000000000")
+KEY = DataKey(UUID(int=1), b"k" * 32)
+
+
+def message(
+    body: Any,
+    *,
+    subject: str = "sealbook.submit.support",
+    headers: dict[str, str] | None = None,
+    reply: str = REPLY,
+) -> Msg:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Msg(_client=None, subject=subject, reply=reply, data=data, headers=headers)  # type: ignore[arg-type]
+
+
+def accepted(*args: Any, **kwargs: Any) -> Received:
+    result = receive(message(*args, **kwargs))
+    assert isinstance(result, Received)
+    return result
+
+
+def rejected(*args: Any, **kwargs: Any) -> Rejected:
+    result = receive(message(*args, **kwargs))
+    assert isinstance(result, Rejected)
+    assert CANARY not in result.detail
+    return result
+
+
+def test_a_submission_is_received_with_its_place_in_the_queue() -> None:
+    one = accepted({"provider": "acme", "model": "m"})
+    assert (one.project, one.arrival.sequence) == ("support", 7)
+    assert one.arrival.stored_at == datetime(2023, 11, 14, 22, 13, 20, 123_456, UTC)
+    assert one.document == {"provider": "acme", "model": "m"}
+    assert one.submission.provider == "acme"
+
+
+def test_the_id_in_the_body_counts_first_then_the_one_in_the_header() -> None:
+    headers = {"Nats-Msg-Id": str(OTHER)}
+    assert accepted({"id": str(GIVEN)}, headers=headers).id == GIVEN
+    assert accepted({}, headers=headers).id == OTHER
+
+
+@pytest.mark.parametrize("text", [CANARY, "", "7", str(UUID(int=4, version=4)), "\r\n"])
+def test_without_a_usable_id_one_is_derived_from_the_place_in_the_queue(text: str) -> None:
+    one = accepted({}, headers={"Nats-Msg-Id": text})
+    assert one.id == accepted({}).id
+    assert (one.id.version, one.id.int >> 80) == (7, STORED_MS)
+
+
+def test_a_second_delivery_has_the_id_of_the_first() -> None:
+    again = REPLY.replace("ingest.1.7.9.", "ingest.2.7.12.")
+    assert accepted({}, reply=again).id == accepted({}).id
+
+
+def test_other_messages_have_other_derived_ids() -> None:
+    other_sequence = REPLY.replace("ingest.1.7.", "ingest.1.8.")
+    ids = {
+        accepted({}).id,
+        accepted({}, reply=other_sequence).id,
+        accepted({}, subject="sealbook.submit.sales").id,
+    }
+    assert len(ids) == 3
+
+
+def test_headers_of_the_bus_and_of_events_are_ignored() -> None:
+    headers = {"Nats-Sequence": "99", "ce-type": "interaction.recorded", "ce-id": str(OTHER)}
+    assert accepted({}, headers=headers) != accepted({})
+    assert accepted({}, headers=headers).id == accepted({}).id
+    assert accepted({}, headers=headers).arrival.sequence == 7
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "*", ">", "$SYS", "x" * 65, f"{CANARY}!"])
+def test_a_bad_project_is_rejected(name: str) -> None:
+    one = rejected({}, subject=f"sealbook.submit.{name}")
+    assert (one.code, one.project) == ("bad_project", None)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", CANARY.encode(), b'{"a":' + CANARY.encode(), b"\xff", b"[" * 10_000, b"1e999"]
+)
+def test_a_body_that_is_no_json_is_rejected(body: bytes) -> None:
+    one = rejected(body)
+    assert (one.code, one.project) == ("malformed_json", "support")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"promt": CANARY}, "`promt`: unknown field"),
+        ({"status": CANARY}, "`status`"),
+        ({"id": str(UUID(int=4, version=4))}, "`id`"),
+        ([CANARY], "a JSON object"),
+        (None, "a JSON object"),
+        ({"project": CANARY}, "another project than its subject"),
+    ],
+)
+def test_what_is_no_submission_is_rejected_by_what_does_not_fit(body: Any, named: str) -> None:
+    one = rejected(body, headers={"Nats-Msg-Id": str(GIVEN)})
+    assert one.code == "invalid_submission"
+    assert named in one.detail
+    assert one.arrival.id == GIVEN
+
+
+def test_the_project_of_the_subject_may_be_repeated() -> None:
+    assert accepted({"project": "support"}).project == "support"
+
+
+def test_the_fingerprint_is_that_of_the_content_whatever_its_address() -> None:
+    def fingerprint(body: Any, subject: str = "sealbook.submit.support") -> str:
+        return accepted(body, subject=subject).fingerprint(KEY)
+
+    content = {"provider": "acme", "tags": ["a"]}
+    addressed = {"id": str(GIVEN), "tags": ["a"], "provider": "acme", "project": "support"}
+    assert fingerprint(addressed) == fingerprint(content)
+    assert fingerprint(content, "sealbook.submit.sales") == fingerprint(content)
+    assert fingerprint(content | {"tags": ["b"]}) != fingerprint(content)
+    assert fingerprint(content | {"user": None}) != fingerprint(content)
+
+
+def test_an_arrival_is_known_before_its_body_is_read() -> None:
+    one = arrive(message(b"\xff", headers={"Nats-Msg-Id": str(GIVEN)}))
+    assert (one.id, one.sequence) == (GIVEN, 7)
+
+
+# ADR-15 of NATS: the reply subject as old and as newer servers write it.
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"$JS.ACK.S.c.1.7.9.{STORED_NS}.0",
+        f"$JS.ACK._.ACC123.S.c.1.7.9.{STORED_NS}.0",
+        f"$JS.ACK.hub.ACC123.S.c.1.7.9.{STORED_NS}.0.token",
+    ],
+)
+def test_a_reply_subject_tells_the_delivery_in_all_its_forms(reply: str) -> None:
+    assert delivery(reply) == Delivery(7, 9, STORED_NS)
+    assert delivery(reply).stored_at.timestamp() == STORED_NS // 1000 / 1e6
