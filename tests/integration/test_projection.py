@@ -235,6 +235,7 @@ async def test_a_rebuild_while_events_keep_flowing_is_equal_and_readers_notice_n
         while not stop.is_set():
             receipts = await recorder.record_many([CALL] * 20)
             sent += sum(receipt.ok for receipt in receipts)
+            await asyncio.sleep(0.05)
 
     async def read() -> None:
         door, last = await open_door("reader"), 0

@@ -129,6 +129,8 @@ def test_an_interaction_becomes_its_row_column_by_column() -> None:
         tags=("a", "b"),
         tools=(ToolCall(name="t", ok=True),),
         http_status=200,
+        latency_ms=187.5,
+        time_to_first_token_ms=12.5,
     )
     names = [name for name, _ in INTERACTION_COLUMNS]
     row = dict(zip(names, interaction_row(Placed(7, 3, event), event), strict=True))

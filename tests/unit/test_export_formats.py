@@ -152,6 +152,7 @@ def view_row(**fields: Any) -> Row[Any]:
     """A row of the interactions view as far as an export looks into it."""
     defaults: dict[str, Any] = dict.fromkeys(CLEAR.values())
     defaults |= {"id": ID, "project": "support", "occurred_at": AT, "tags": ["a"]}
+    defaults |= {"policy_version": "p"}
     return cast("Row[Any]", SimpleNamespace(**defaults, user_hash="00ff", **fields))
 
 

@@ -37,7 +37,7 @@ def test_the_same_request_at_the_same_position_is_the_same_job() -> None:
 
 def test_the_id_of_a_job_stays_what_it_was() -> None:
     # A message delivered again after an upgrade must find its job.
-    assert job(filter={"project": "support"}).id == "PINNED"
+    assert job(filter={"project": "support"}).id == "2413eddd1553d8ec1b69625b775e7406"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Key files: made once and for their owner only, and refused with a reason when something is off."""
+"""Key files: made once, for their owner only, and refused with a reason when something is off."""
 
 import base64
 import json
@@ -26,6 +26,11 @@ def written(folder: Path, content: bytes) -> Path:
     path.write_bytes(content)
     path.chmod(0o600)
     return path
+
+
+def active(path: Path) -> str:
+    content: dict[str, str] = json.loads(path.read_text())
+    return content["active"]
 
 
 def key(size: int = 32) -> str:
@@ -61,7 +66,7 @@ def test_two_key_files_hold_different_keys(path: Path, tmp_path: Path) -> None:
 
 async def test_what_is_wrapped_unwraps(path: Path) -> None:
     kek_id, wrapped = await KeyFile(path).wrap(SECRET, CONTEXT)
-    assert kek_id == json.loads(path.read_text())["active"]
+    assert kek_id == active(path)
     assert SECRET not in wrapped
     assert await KeyFile(path).unwrap(kek_id, wrapped, CONTEXT) == SECRET
 

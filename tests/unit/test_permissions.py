@@ -60,7 +60,9 @@ def test_overlap_is_nats_own_rule() -> None:
     assert not overlap("a.*", "b.*")
 
 
-@pytest.mark.parametrize("password", ["pässword", 'with "quotes" and \\', "$SYS", "123", "a b#c;{}"])
+@pytest.mark.parametrize(
+    "password", ["pässword", 'with "quotes" and \\', "$SYS", "123", "a b#c;{}"]
+)
 def test_the_server_takes_the_configuration(tmp_path: Path, password: str) -> None:
     config = tmp_path / "nats.conf"
     config.write_text("port: -1\n" + render([(user, password) for user in EVERYONE]))
@@ -185,7 +187,9 @@ def test_an_actors_name_is_a_token(name: str) -> None:
         actor(name)
 
 
-@pytest.mark.parametrize("name", ["ingest", "review", "rollup", "export", "recorder", "provisioner"])
+@pytest.mark.parametrize(
+    "name", ["ingest", "review", "rollup", "export", "recorder", "provisioner"]
+)
 def test_an_actor_cannot_take_the_name_of_a_part(name: str) -> None:
     with pytest.raises(InvalidInput, match=f"'{name}' is taken"):
         actor(name)

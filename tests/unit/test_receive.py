@@ -1,4 +1,4 @@
-"""Messages of the submit queue: a submission, or a reason without its content; never an exception."""
+"""Messages of the submit queue: a submission, or the reason why not; never an exception."""
 
 import json
 from datetime import UTC, datetime
