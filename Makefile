@@ -8,7 +8,7 @@ EXCHANGES ?= $(firstword $(wildcard ../shared/data/exchanges/provider-exchanges.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(CURDIR)/.tmp
 
-.PHONY: help demo test up bench-redaction lint types contracts format requirements clean
+.PHONY: help demo test chaos up bench-redaction lint types contracts format requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,6 +19,9 @@ demo: $(READY) ## the whole journey on real exchanges; the last line is JSON
 
 test: $(READY) ## all tests, on real servers of their own
 	$(BIN)/pytest
+
+chaos: $(READY) ## kill everything again and again, for minutes
+	$(BIN)/pytest -m long tests/chaos
 
 up: $(READY) ## embedded servers and all services, until Ctrl-C; data in .sealbook
 	@$(BIN)/sealbook up

@@ -1,5 +1,5 @@
-"""The three servers as containers, for SEALBOOK_TEST_CONTAINERS=1: the same tests on the images that
-deployments use. Needs a Docker engine; without one every test that needs a server fails.
+"""The three servers as containers, for SEALBOOK_TEST_CONTAINERS=1: the same tests on the images of
+deployments. Needs a Docker engine; without one every test that needs a server fails.
 
 `ContainerServers` stands in for `EmbeddedServers` in a `Stack`; the services are processes as ever.
 Ports on this machine are fixed beforehand, so that a killed server comes back where it was.

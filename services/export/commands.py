@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from minio.error import MinioException
@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportCommand, ExportRequest, ListExports
+from sealbook.contract.events import ExportFailed, ExportRequested
 from sealbook.errors import Conflict, NotFound
 from sealbook.runtime import objects
 from sealbook.runtime.commands import Verb
@@ -43,15 +44,20 @@ class ExportCommands:
     async def request(self, actor: str, request: ExportRequest) -> dict[str, Any]:
         """The same as publishing a job message, with an answer: the job's id."""
         self.worker.check(actor, request)
-        job = Job(actor, await self.worker.resolve(request))
-        message = Outgoing(
-            subjects.export_job(actor), job.request_body(), {"Nats-Msg-Id": f"job-{job.id}"}
-        )
-        await publish(self.process.client, message)
+        life = self.worker.life
+        job = Job(actor, await self.worker.resolve(request, datetime.now(UTC)))
+        stage = await life.request(job)
+        if isinstance(stage.event, ExportFailed):
+            stage = await life.request(job, after=stage.position)
+        if isinstance(stage.event, ExportRequested):
+            job = await life.requested_job(stage.event)
+            # Delivered twice it is still one job: what counts is in the log by now.
+            body = job.request_body()
+            await publish(self.process.client, Outgoing(subjects.export_job(actor), body))
         return {"job_id": job.id, "position": job.position}
 
     async def list(self, actor: str, command: ListExports) -> dict[str, Any]:
-        self.process.policy.authorize_anywhere(actor, "export.list")
+        self.process.policy.authorized_projects(actor, "export.list", None)
         whose = None if self._sees_all(actor) else actor
         rows = await self.process.database.run(table.page, whose, command.limit, command.before)
         return {
@@ -82,6 +88,7 @@ class ExportCommands:
                 f"Export {command.job_id} has no file: it is {row.state}.",
                 remedy="Wait until it is completed; a failed one tells why in `export show`.",
             )
+        await self.worker.life.tell_download(command.job_id, actor)
         url = await asyncio.to_thread(self._link, row.object_key)
         return {
             "url": url,
@@ -105,8 +112,8 @@ class ExportCommands:
             raise objects.unreachable(error) from None
 
     async def _mine(self, actor: str, action: str, job_id: str) -> Row[Any]:
-        self.process.policy.authorize_anywhere(actor, action)
         row = await self.process.database.run(table.find, job_id)
+        self.process.policy.authorized_projects(actor, action, row.project)
         if row.actor != actor:
             self.process.policy.authorize(actor, "status", None, resource=job_id)
         return row

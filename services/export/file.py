@@ -9,7 +9,7 @@ from uuid import UUID
 
 from minio import Minio
 from minio.error import MinioException
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection, Row, Select, text
 from urllib3.exceptions import HTTPError
 
 from sealbook.runtime import objects
@@ -22,7 +22,10 @@ from services.export.life import Written
 from services.export.rows import cells, needs_keys
 
 ROWS_AT_ONCE = 500
+BYTES_AT_ONCE = 8 * 2**20
 PART_BYTES = 8 * 2**20
+TRANSACTION_TIMEOUT = "15min"
+"""How long the server waits for us while a part goes up to a slow S3."""
 
 KeysFor: TypeAlias = Callable[[set[UUID]], Mapping[UUID, DataKey]]
 
@@ -74,11 +77,19 @@ class ExportFile:
 
     def _chunks(self, connection: Connection, query: Select[Any]) -> Iterator[bytes]:
         yield self._counted(self._format.head())
-        result = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
-        for rows in result.partitions():
+        connection.execute(
+            text(f"SET LOCAL idle_in_transaction_session_timeout = '{TRANSACTION_TIMEOUT}'")
+        )
+        result = connection.execution_options(stream_results=True, max_row_buffer=1).execute(query)
+        wanted = 1
+        while rows := result.fetchmany(wanted):
             if self._stop():
                 raise Stopped
-            yield self._counted(b"".join(self._lines(rows)))
+            # As many rows as fit into the bound if they are like the largest of these.
+            largest = max(len(row.sealed) for row in rows)
+            wanted = max(1, min(ROWS_AT_ONCE, 2 * wanted, BYTES_AT_ONCE // max(1, largest)))
+            for line in self._lines(rows):
+                yield self._counted(line)
 
     def _lines(self, rows: Sequence[Row[Any]]) -> Iterator[bytes]:
         keys = None

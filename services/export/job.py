@@ -31,6 +31,11 @@ class Job:
     def object_key(self) -> str:
         return f"exports/{self.id}/sealbook-{self.request.table}.{self.request.format}"
 
+    def asks_the_same_as(self, other: "Job") -> bool:
+        """Whether both want the same file, whatever the position."""
+        anywhere = {"as_of": None}
+        return self.request.model_copy(update=anywhere) == other.request.model_copy(update=anywhere)
+
     def request_body(self) -> bytes:
         """The request, to be sealed or sent."""
         return canonical(_document(self.request))

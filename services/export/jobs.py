@@ -1,15 +1,16 @@
 """Export jobs from JetStream through FastStream: one at a time, acknowledged when done."""
 
 import asyncio
+import contextlib
 import logging
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
+from nats.errors import Error as NatsError
 
 from sealbook.contract import subjects
 from sealbook.errors import SealbookError
 from sealbook.runtime.process import Process
-from sealbook.runtime.telemetry import place_of
 from sealbook.stream.delivery import delivery
 from sealbook.stream.topology import ACK_WAIT_SECONDS, EXPORT_CONSUMER
 from services.export.worker import Message, Worker
@@ -38,13 +39,10 @@ def listen(process: Process, worker: Worker) -> None:
         keep = asyncio.create_task(_keep_ours(message))
         try:
             actor = subjects.actor_of(raw.subject)
-            sequence = delivery(raw.reply).stream_sequence
-            await worker.handle(Message(actor, raw.data, sequence))
-        except SealbookError as error:
+            sent = delivery(raw.reply)
+            await worker.handle(Message(actor, raw.data, sent.stream_sequence, sent.stored_at))
+        except (SealbookError, NatsError) as error:
             logger.warning("an export job waits: %s", error)
-            await message.nack(delay=RETRY_SECONDS)
-        except Exception as error:  # noqa: BLE001 a defect must neither lose the job nor go unseen
-            logger.error("an export job failed: %s", place_of(error))
             await message.nack(delay=RETRY_SECONDS)
         else:
             await message.ack()
@@ -58,7 +56,8 @@ async def _keep_ours(message: NatsMessage) -> None:
     """Tell the stream that we are at it, so that it gives the job to nobody else meanwhile."""
     while True:
         await asyncio.sleep(ACK_WAIT_SECONDS / 3)
-        await message.in_progress()
+        with contextlib.suppress(NatsError):  # reconnecting: the next time will do
+            await message.in_progress()
 
 
 async def _raw(message: NatsMessage) -> bytes:

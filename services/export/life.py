@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportRequest
 from sealbook.contract.events import (
+    DownloadIssued,
     Event,
     ExportCancelled,
     ExportCompleted,
@@ -13,7 +15,7 @@ from sealbook.contract.events import (
     ExportRequested,
 )
 from sealbook.contract.ids import new_id
-from sealbook.errors import SealbookError
+from sealbook.errors import Conflict, SealbookError
 from sealbook.runtime.process import Process
 from sealbook.sealing import cipher
 from sealbook.sealing.binding import Binding
@@ -59,8 +61,11 @@ class Life:
         entry = await self.process.log.last(_subject(job_id))
         return Stage(entry.position, entry.event()) if entry else None
 
-    async def request(self, job: Job) -> Stage:
-        """Put the request into the log; the stage it is at when it was there before."""
+    async def request(self, job: Job, *, after: int = 0) -> Stage:
+        """Put the request into the log; the stage it is at when it was there before.
+
+        `after` is the position of the failure after which it is requested again.
+        """
         event = ExportRequested(
             id=new_id(),
             job_id=job.id,
@@ -75,11 +80,33 @@ class Life:
         sealed = cipher.seal(await self._key(), job.request_body(), _binding(event))
         event = event.model_copy(update={"sealed": sealed})
         try:
-            return Stage(await self._append(event, event.requested_at, 0), event)
+            return Stage(await self._append(event, event.id, event.requested_at, after), event)
         except WrongSequence:
             found = await self.stage(job.id)
             assert found is not None  # noqa: S101 the log said that there is one
+            await self._check_same(job)
             return found
+
+    async def _check_same(self, job: Job) -> None:
+        """An idempotency key stands for one request: raises Conflict when it had another."""
+        subject = subjects.event_anywhere(ExportRequested.type, job.id)
+        entry = await self.process.log.last(subject)
+        event = entry.event() if entry else None
+        if not isinstance(event, ExportRequested):
+            return
+        first = await self.requested_job(event)
+        if not first.asks_the_same_as(job):
+            raise Conflict(
+                f"The idempotency key of export {job.id} was used for another request.",
+                remedy="Use another key, or repeat the request it was first used for.",
+            )
+
+    async def tell_download(self, job_id: str, actor: str) -> None:
+        """Put on record that somebody gets the file."""
+        event = DownloadIssued(id=new_id(), job_id=job_id, actor=actor, issued_at=datetime.now(UTC))
+        partition = self.process.partition(job_id)
+        new = NewEvent(event, partition, str(event.id), event.issued_at)
+        await self.process.log.append(new)
 
     async def requested_job(self, event: ExportRequested) -> Job:
         """The job as it was first requested."""
@@ -100,7 +127,7 @@ class Life:
             truncated=written.truncated,
             completed_at=datetime.now(UTC),
         )
-        return await self._end(event, event.completed_at, requested)
+        return await self._end(event, event.id, event.completed_at, requested)
 
     async def fail(
         self, job_id: str, actor: str, error: SealbookError, requested: Stage | None, body: bytes
@@ -117,27 +144,29 @@ class Life:
         content = str(error).encode() + b"\n" + body
         sealed = cipher.seal(await self._key(), content, _binding(event))
         event = event.model_copy(update={"sealed": sealed})
-        return await self._end(event, event.failed_at, requested)
+        return await self._end(event, event.id, event.failed_at, requested)
 
     async def cancel(self, job_id: str, actor: str, requested: Stage) -> Event:
         """Call a job off; returns the event that ended it, whoever was first."""
         event = ExportCancelled(
             id=new_id(), job_id=job_id, actor=actor, cancelled_at=datetime.now(UTC)
         )
-        return await self._end(event, event.cancelled_at, requested)
+        return await self._end(event, event.id, event.cancelled_at, requested)
 
-    async def _end(self, event: Event, at: datetime, requested: Stage | None) -> Event:
+    async def _end(
+        self, event: Event, event_id: UUID, at: datetime, requested: Stage | None
+    ) -> Event:
         try:
-            await self._append(event, at, requested.position if requested else 0)
+            await self._append(event, event_id, at, requested.position if requested else 0)
         except WrongSequence:
             found = await self.stage(event.key)
             assert found is not None  # noqa: S101 the log said that there is one
             return found.event
         return event
 
-    async def _append(self, event: Event, at: datetime, expected: int) -> int:
+    async def _append(self, event: Event, event_id: UUID, at: datetime, expected: int) -> int:
         partition = self.process.partition(event.key)
-        new = NewEvent(event, partition, str(new_id()), at)
+        new = NewEvent(event, partition, str(event_id), at)
         return await self.process.log.append(new, expected=(expected, _subject(event.key)))
 
     async def _key(self) -> DataKey:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, Subquery, func, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, func, select, true
 
 from sealbook.projection.published import decisions, interactions
 from sealbook.projection.selection import condition
@@ -19,17 +19,22 @@ def statement(job: Job, user_hash: str | None, projects: frozenset[str] | None) 
         .order_by(view.c.log_position)
     )
     if projects is not None:
-        query = query.where(view.c.project.in_(projects))
+        query = query.where(view.c.project.in_(sorted(projects)))
     if job.request.limit is not None:
         query = query.limit(job.request.limit + 1)  # one more tells that the file is truncated
     return query
 
 
-def newest_position() -> Select[Any]:
-    """The position of the last event that changed what an export shows."""
-    recorded = select(func.max(interactions.c.log_position)).scalar_subquery()
-    decided = select(func.max(decisions.c.log_position)).scalar_subquery()
-    return select(func.greatest(func.coalesce(recorded, 0), func.coalesce(decided, 0)))
+def newest_position(until: int) -> Select[Any]:
+    """The position, up to `until`, of the last event that changed what an export shows."""
+    return select(
+        func.greatest(*(_last(view.c.log_position, until) for view in (interactions, decisions)))
+    )
+
+
+def _last(position: ColumnElement[Any], until: int) -> ColumnElement[Any]:
+    newest = select(func.max(position)).where(position <= until).scalar_subquery()
+    return func.coalesce(newest, 0)
 
 
 def _as_of(position: int) -> Subquery:

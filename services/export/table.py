@@ -63,7 +63,12 @@ class ExportProjector:
 
     name = "export"
     version = 1
-    event_types = ("export.*",)
+    event_types = (
+        "export.requested",
+        "export.completed",
+        "export.failed",
+        "export.cancelled",
+    )
     tables = metadata
     views = {JOB_VIEW: "SELECT * FROM job"}  # noqa: RUF012 a constant
 

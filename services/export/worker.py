@@ -4,19 +4,24 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from minio import Minio
+from pydantic_core import to_json
+from sqlalchemy import Select, select
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportRequest
-from sealbook.contract.events import Event, ExportCancelled, ExportRequested
-from sealbook.errors import InvalidInput, Refused, SealbookError, Unavailable
+from sealbook.contract.events import Event, ExportCompleted, ExportRequested
+from sealbook.errors import Defect, InvalidInput, Refused, SealbookError, Unavailable
+from sealbook.projection.published import review_position
 from sealbook.runtime.process import Process
+from sealbook.runtime.telemetry import place_of
 from sealbook.runtime.users import Users
 from sealbook.sealing.cipher import DataKey
 from sealbook.sealing.keyring import Keyring
-from sealbook.stream.atomic import Outgoing, publish
 from services.export.columns import chosen
 from services.export.file import ExportFile, Stopped
 from services.export.job import Job
@@ -27,15 +32,17 @@ from services.export.selection import newest_position, statement
 logger = logging.getLogger("sealbook.export")
 
 CANCEL_CHECK_SECONDS = 0.5
+CATCH_UP_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A job message: who asks, what for, and what tells it from all others."""
+    """A job message: who asks, what for, when it came, and what tells it from all others."""
 
     actor: str
     body: bytes
     sequence: int
+    stored_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,55 +62,73 @@ class Worker:
             Unavailable: a server is away; the message must be delivered again.
         """
         try:
-            request = self.accept(message.actor, message.body)
+            stage = await self._accepted(message)
         except SealbookError as error:
+            if error.retryable:
+                raise
             await self._refuse(message, error)
-            return
-        if request.as_of is None:
-            await self._resolve(message, request)
-            return
-        stage = await self.life.request(Job(message.actor, request))
-        if not ended(stage):
-            await self._carry_out(stage)
+        except Exception as error:  # noqa: BLE001 a defect must not come back for ever
+            await self._refuse(message, _defect(error))
+        else:
+            if not ended(stage):
+                await self._carry_out(stage)
 
-    def accept(self, actor: str, body: bytes) -> ExportRequest:
-        """The request in a body. Raises InvalidInput or Refused."""
-        request = ExportRequest.read(body)
-        self.check(actor, request)
-        return request
+    async def _accepted(self, message: Message) -> Stage:
+        request = ExportRequest.read(message.body)
+        self.check(message.actor, request)
+        job = Job(message.actor, await self.resolve(request, message.stored_at))
+        return await self.life.request(job)
 
     def check(self, actor: str, request: ExportRequest) -> None:
-        """Raise InvalidInput or Refused unless `actor` may have such a file.
+        """Raise InvalidInput or Refused unless `actor` may have such a file."""
+        chosen(request.columns)
+        self._projects(actor, request)
 
-        Without a project in the filter the file holds the projects the actor may export.
+    def _projects(self, actor: str, request: ExportRequest) -> frozenset[str] | None:
+        """The projects a file may hold; None means all."""
+        policy, project = self.process.policy, request.filter.project
+        projects = policy.authorized_projects(actor, "export.request", project)
+        if not needs_keys(chosen(request.columns), request.payloads):
+            return projects
+        opened = policy.authorized_projects(actor, "export.payloads", project)
+        if projects is None or opened is None:
+            return opened if projects is None else projects
+        return projects & opened
+
+    async def resolve(self, request: ExportRequest, asked_at: datetime) -> ExportRequest:
+        """The request at a fixed position: without `as_of`, that of the newest event it could show
+        when it was asked. The same whenever it is resolved again.
+
+        Raises:
+            Unavailable: the projection has not got there yet.
+            InvalidInput: `as_of` lies ahead of the log.
         """
-        columns = chosen(request.columns)
-        actions = ["export.request"]
-        if needs_keys(columns, request.payloads):
-            actions.append("export.payloads")
-        project = request.filter.project
-        for action in actions:
-            if project is None:
-                self.process.policy.authorize_anywhere(actor, action)
-            else:
-                self.process.policy.authorize(actor, action, project)
-
-    async def resolve(self, request: ExportRequest) -> ExportRequest:
-        """The request with its position fixed: that of the newest event it could show."""
-        if request.as_of is None:
-            position = await self.process.database.run(
-                lambda c: int(c.execute(newest_position()).scalar_one())
+        until = await self.process.log.position_at(asked_at)
+        if request.as_of is not None and request.as_of > until:
+            raise InvalidInput(
+                f"The position {request.as_of} lies ahead of the log, which ended at {until}.",
+                remedy="Leave `as_of` out, or name a position that has been reached.",
             )
-            return request.model_copy(update={"as_of": position})
-        return request
+        await self._wait_for(until if request.as_of is None else request.as_of)
+        if request.as_of is not None:
+            return request
+        position = await self._scalar(newest_position(until))
+        return request.model_copy(update={"as_of": position})
 
-    async def _resolve(self, message: Message, request: ExportRequest) -> None:
-        """Put the request back with its position. Its message id makes a second delivery of the
-        first message harmless."""
-        job = Job(message.actor, await self.resolve(request))
-        headers = {"Nats-Msg-Id": f"resolved-{message.sequence}"}
-        resolved = Outgoing(subjects.export_job(job.actor), job.request_body(), headers)
-        await publish(self.process.client, resolved)
+    async def _wait_for(self, position: int) -> None:
+        for wait_s in (*CATCH_UP_SECONDS, None):
+            reached = await self._scalar(select(review_position.c.position))
+            if reached >= position:
+                return
+            if wait_s is not None:
+                await asyncio.sleep(wait_s)
+        raise Unavailable(
+            f"The projection review stands at position {reached}, before {position}.",
+            remedy="It catches up by itself; see `sealbook status`.",
+        )
+
+    async def _scalar(self, query: Select[Any]) -> int:
+        return await self.process.database.run(lambda c: int(c.execute(query).scalar_one()))
 
     async def _refuse(self, message: Message, error: SealbookError) -> None:
         """Nobody waits for an answer: the log tells why there is no file."""
@@ -122,34 +147,38 @@ class Worker:
         try:
             written = await self._write(job)
         except Stopped:
-            outcome = "cancelled"
-        except Unavailable:
-            raise
+            outcome = "stopped"
         except SealbookError as error:
-            await self.life.fail(job.id, job.actor, error, requested, b"")
-            outcome = error.code
-            logger.warning("export %s failed: %s", job.id, error)
+            if error.retryable:
+                raise
+            outcome = await self._fail(job, requested, error)
+        except Exception as error:  # noqa: BLE001 a defect must not come back for ever
+            outcome = await self._fail(job, requested, _defect(error))
         else:
             await self._finish(job, requested, written)
             outcome = "completed"
         self.process.metrics.exports.labels(outcome).inc()
 
+    async def _fail(self, job: Job, requested: Stage, error: SealbookError) -> str:
+        logger.warning("export %s failed: %s", job.id, error)
+        await self.life.fail(job.id, job.actor, error, requested, b"")
+        return error.code
+
     async def _finish(self, job: Job, requested: Stage, written: Written) -> None:
         end = await self.life.complete(job, requested, written)
-        if isinstance(end, ExportCancelled):
+        if not isinstance(end, ExportCompleted):
             bucket = self.process.settings.s3_bucket
             await asyncio.to_thread(self.s3.remove_object, bucket, job.object_key)
         await self._tell(job, end)
 
     async def _tell(self, job: Job, end: Event) -> None:
-        """A hint for whoever waits; the log is what counts."""
-        body = end.model_dump_json(exclude={"sealed"}).encode()
+        """A hint for whoever waits, readable by all: the log and `export.show` tell the rest."""
+        body = to_json({"job_id": job.id, "state": end.type.removeprefix("export.")})
         await self.process.client.publish(subjects.notice("export", job.id), body)
 
     async def _write(self, job: Job) -> Written:
-        await self._check_position(job)
         user_hash = await self.users.hash_for(job.request.filter)
-        projects = self.process.policy.projects(job.actor, "export.request")
+        projects = self._projects(job.actor, job.request)
         query = statement(job, user_hash, projects)
         cancelled = asyncio.Event()
         watch = asyncio.create_task(self._watch(job, cancelled))
@@ -164,6 +193,7 @@ class Worker:
                 file.write, query, self.s3, self.process.settings.s3_bucket
             )
         finally:
+            cancelled.set()  # the thread must not go on uploading when we are cancelled
             watch.cancel()
 
     async def _watch(self, job: Job, cancelled: asyncio.Event) -> None:
@@ -176,10 +206,10 @@ class Worker:
             if stage and ended(stage):
                 cancelled.set()
 
-    async def _check_position(self, job: Job) -> None:
-        newest = (await self.resolve(job.request.model_copy(update={"as_of": None}))).as_of
-        if newest is None or job.position > newest:
-            raise InvalidInput(
-                f"The position {job.position} lies ahead of the newest event, {newest}.",
-                remedy="Leave `as_of` out, or name a position that has been reached.",
-            )
+
+def _defect(error: Exception) -> Defect:
+    logger.error("an export failed: %s", place_of(error))
+    return Defect(
+        f"The export failed unexpectedly ({type(error).__name__}).",
+        remedy="See the log of the export service; then request it again.",
+    )

@@ -38,7 +38,7 @@ async def wire(process: Process) -> Wiring:
         return {"quarantined": await quarantine.counts()}
 
     return Wiring(
-        verbs=QuarantineCommands(process, quarantine).verbs(),
+        verbs=QuarantineCommands(process, quarantine, pipeline).verbs(),
         loops=[pipeline.run],
         checks=[consumer],
         status=status,

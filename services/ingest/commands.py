@@ -7,7 +7,7 @@ from typing import Any
 from sealbook.contract.commands import QuarantineQuery
 from sealbook.runtime.commands import Verb
 from sealbook.runtime.process import Process
-from sealbook.stream.atomic import Outgoing, publish
+from services.ingest.pipeline import Pipeline
 from services.ingest.quarantine import Quarantine
 
 
@@ -17,6 +17,7 @@ class QuarantineCommands:
 
     process: Process
     quarantine: Quarantine
+    pipeline: Pipeline
 
     def verbs(self) -> list[Verb]:
         return [
@@ -32,11 +33,9 @@ class QuarantineCommands:
     async def retry(self, actor: str, query: QuarantineQuery) -> dict[str, Any]:
         self.process.policy.authorize(actor, "quarantine.retry", None)
         held = await self.quarantine.opened(query.ids, query.limit)
-        for one in held:
-            # The interaction id is kept, so that a retry whose answer was lost does not count
-            # twice; the entry's makes it another message than the one that was quarantined.
-            headers = {"Nats-Msg-Id": f"{one.interaction_id}.{one.id}"}
-            await publish(self.process.client, Outgoing(one.subject, one.body, headers))
-        ids = [one.id for one in held]
-        await self.quarantine.mark_retried(ids, datetime.now(UTC))
-        return {"retried": len(ids)}
+        recorded = []
+        for entry_id, arrival in held.items():
+            if not await self.pipeline.record_or_isolate([arrival]):
+                recorded.append(entry_id)
+        await self.quarantine.mark_retried(recorded, datetime.now(UTC))
+        return {"retried": len(held), "recorded": len(recorded)}

@@ -20,7 +20,7 @@ from sealbook.sealing.keyring import Keyring
 from sealbook.stream.append import LogWriter, NewEvent
 from sealbook.stream.cursor import SubmissionCursor
 from services.ingest.quarantine import Quarantine
-from services.ingest.receive import Received, Rejected, arrive, receive
+from services.ingest.receive import Arrival, Received, Rejected, arrive, receive
 from services.ingest.record import Draft, Rules, draft, sealed
 
 logger = logging.getLogger("sealbook.ingest")
@@ -48,45 +48,59 @@ class Pipeline:
             try:
                 messages = await self.cursor.batch(BATCH_MESSAGES, wait_s=WAIT_SECONDS)
                 if messages:
-                    await self._handle(messages)
+                    with self.metrics.ingest_batch_seconds.time():
+                        await self._handle(messages)
             except (SealbookError, NatsError) as error:
                 logger.warning("submissions wait: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _handle(self, messages: Sequence[Msg]) -> None:
-        with self.metrics.ingest_batch_seconds.time():
+        """Record or quarantine every message, however long a server is away, then acknowledge.
+
+        The same batch is tried again, before any later one: so order per key is kept.
+        """
+        arrivals = [arrive(message) for message in messages]
+        while True:
             try:
-                await self.process(messages)
-            except InvalidInput as error:
-                await self._isolate(messages, "too_large", str(error))
+                await self.record_or_isolate(arrivals)
+                break
             except (SealbookError, NatsError) as error:
                 logger.warning("a batch of %d waits: %s", len(messages), error)
-                delay_s = RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 jitter
-                await self.cursor.give_back(messages, delay_s=delay_s)
-                await asyncio.sleep(delay_s)
-            except Exception as error:  # noqa: BLE001 one odd payload must not stop the rest
-                logger.error("a batch of %d failed: %s", len(messages), place_of(error))
-                await self._isolate(messages, "unprocessable", place_of(error))
-
-    async def _isolate(self, messages: Sequence[Msg], code: str, detail: str) -> None:
-        """Find the message that fails by trying each alone; set aside the one that does."""
-        if len(messages) > 1:
-            for message in messages:
-                await self._handle([message])
-            return
-        arrival = arrive(messages[0])
-        project = subjects.project_of(messages[0].subject)
-        await self._set_aside([Rejected(arrival, project, code, detail)])
+                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 jitter
+                await self.cursor.keep(messages)
         await self.cursor.acknowledge(messages)
 
-    async def process(self, messages: Sequence[Msg]) -> None:
-        """Record or quarantine every message, then acknowledge them.
+    async def record_or_isolate(self, arrivals: Sequence[Arrival]) -> list[Rejected]:
+        """`record`; a message that makes it fail is found by trying each alone, and set aside.
 
         Raises:
-            Unavailable: nothing is acknowledged; doing it again counts nothing twice.
+            Unavailable: doing it again counts nothing twice.
+        """
+        try:
+            return await self.record(arrivals)
+        except InvalidInput as error:
+            code, detail = "too_large", str(error)
+        except (SealbookError, NatsError):
+            raise
+        except Exception as error:  # noqa: BLE001 one odd payload must not stop the rest
+            logger.error("a batch of %d failed: %s", len(arrivals), place_of(error))
+            code, detail = "unprocessable", place_of(error)
+        if len(arrivals) > 1:
+            each = [await self.record_or_isolate([arrival]) for arrival in arrivals]
+            return [rejected for one in each for rejected in one]
+        project = subjects.project_of(arrivals[0].subject)
+        rejected = [Rejected(arrivals[0], project, code, detail)]
+        await self._set_aside(rejected)
+        return rejected
+
+    async def record(self, arrivals: Sequence[Arrival]) -> list[Rejected]:
+        """Append what can be recorded, quarantine the rest; returns what was quarantined.
+
+        Raises:
+            Unavailable: doing it again counts nothing twice.
             InvalidInput: an event is too large for the log.
         """
-        arrived = [receive(message) for message in messages]
+        arrived = [receive(arrival) for arrival in arrivals]
         rejected = [one for one in arrived if isinstance(one, Rejected)]
         received, repeated = _first_of_each([one for one in arrived if isinstance(one, Received)])
         drafts, incomplete = await self._drafts(received)
@@ -94,13 +108,11 @@ class Pipeline:
         conflicts = [one for one in received if one.id in existing and await self._differs(one)]
         rejected += incomplete + [_conflict(one) for one in conflicts]
         await self._set_aside(rejected)
-        again = {id(one.arrival.message) for one in repeated}
-        await self.cursor.acknowledge([one for one in messages if id(one) not in again])
-        # What repeats an id is compared with the log, once the first of them is there.
-        await self.cursor.give_back([one.arrival.message for one in repeated], delay_s=0)
-        duplicates = len(existing) - len(conflicts)
-        self.metrics.ingested.labels("duplicate").inc(duplicates)
+        self.metrics.ingested.labels("duplicate").inc(len(existing) - len(conflicts))
         self.metrics.ingested.labels("recorded").inc(len(drafts) - len(existing))
+        for one in repeated:
+            rejected += await self.record([one.arrival])
+        return rejected
 
     async def _set_aside(self, rejected: Sequence[Rejected]) -> None:
         await self.quarantine.hold(rejected)

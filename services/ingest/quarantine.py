@@ -1,10 +1,8 @@
 """What could not be recorded: kept sealed, listed by reason, put back on the queue on request."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
@@ -31,7 +29,7 @@ from sealbook.sealing import cipher
 from sealbook.sealing.binding import Binding
 from sealbook.sealing.cipher import DataKey
 from sealbook.sealing.keyring import Keyring, Scope
-from services.ingest.receive import Rejected
+from services.ingest.receive import Arrival, Rejected
 
 # No project can have an empty name: this key belongs to the service.
 SCOPE = Scope("", "service", "ingest.quarantine")
@@ -51,16 +49,6 @@ quarantine = Table(
     Column("retried_at", DateTime(timezone=True)),
     UniqueConstraint("sequence", "stored_at"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One entry, opened: where it came from and what it was."""
-
-    id: int
-    interaction_id: UUID
-    subject: str
-    body: bytes
 
 
 class Quarantine:
@@ -105,16 +93,16 @@ class Quarantine:
         rows = await self._database.run(lambda c: c.execute(query).all())
         return {reason: count for reason, count in rows}  # noqa: C416 rows are not tuples to mypy
 
-    async def opened(self, ids: Sequence[int], limit: int) -> list[Held]:
-        """Entries with their content, for putting them back."""
+    async def opened(self, ids: Sequence[int], limit: int) -> dict[int, Arrival]:
+        """Entries as they arrived, by their id."""
         wanted = [entry["id"] for entry in await self.listing(ids, limit)]
         key = (await self._keyring.for_scopes([SCOPE]))[SCOPE]
         query = select(quarantine).where(quarantine.c.id.in_(wanted)).order_by(quarantine.c.id)
         rows = await self._database.run(lambda c: list(c.execute(query)))
-        return [_held(row, key) for row in rows]
+        return {row.id: _arrival(row, key) for row in rows}
 
     async def mark_retried(self, ids: Sequence[int], at: datetime) -> None:
-        """They are back on the queue."""
+        """They are recorded now."""
 
         def work(connection: Connection) -> None:
             connection.execute(
@@ -130,25 +118,26 @@ def _binding(sequence: int, stored_at: datetime) -> bytes:
 
 def _row(rejected: Rejected, key: DataKey) -> dict[str, Any]:
     arrival = rejected.arrival
-    message = arrival.message
-    head = to_json({"subject": message.subject, "detail": rejected.detail})
-    plaintext = len(head).to_bytes(4, "big") + head + message.data
+    head = to_json({"subject": arrival.subject, "detail": rejected.detail})
+    plaintext = len(head).to_bytes(4, "big") + head + arrival.body
     return {
         "sequence": arrival.sequence,
         "stored_at": arrival.stored_at,
         "interaction_id": arrival.id,
         "project": rejected.project,
         "reason": rejected.code,
-        "size_bytes": len(message.data),
+        "size_bytes": len(arrival.body),
         "sealed": cipher.seal(key, plaintext, _binding(arrival.sequence, arrival.stored_at)),
     }
 
 
-def _held(row: Row[Any], key: DataKey) -> Held:
+def _arrival(row: Row[Any], key: DataKey) -> Arrival:
     plaintext = cipher.unseal(key, row.sealed, _binding(row.sequence, row.stored_at))
     end = 4 + int.from_bytes(plaintext[:4], "big")
     head = from_json(plaintext[4:end])
-    return Held(row.id, row.interaction_id, head["subject"], plaintext[end:])
+    return Arrival(
+        head["subject"], plaintext[end:], row.sequence, row.stored_at, row.interaction_id
+    )
 
 
 def _entry(row: Row[Any]) -> dict[str, Any]:

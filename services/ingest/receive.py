@@ -1,6 +1,6 @@
 """A message of the submit queue as a submission, or the reason why it is none. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -18,9 +18,11 @@ from sealbook.stream.delivery import delivery
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message as it came, and the interaction id it will have unless its body says another."""
+    """A message as it came, and the interaction id it will have unless its body says another.
+    It may come out of the quarantine: then `stored_at` is still when the bus first had it."""
 
-    message: Msg
+    subject: str
+    body: bytes = field(repr=False)
     sequence: int
     stored_at: datetime
     id: UUID
@@ -60,17 +62,22 @@ def arrive(message: Msg) -> Arrival:
     stored_ms = numbers.stored_ns // 1_000_000
     given = _given_id(message)
     made = derived_id(stored_ms, message.subject, numbers.stream_sequence)
-    return Arrival(message, numbers.stream_sequence, numbers.stored_at, given or made)
+    return Arrival(
+        message.subject,
+        message.data,
+        numbers.stream_sequence,
+        numbers.stored_at,
+        given or made,
+    )
 
 
-def receive(message: Msg) -> Received | Rejected:
+def receive(arrival: Arrival) -> Received | Rejected:
     """What to do with a message; never raises."""
-    arrival = arrive(message)
-    project = subjects.project_of(message.subject)
+    project = subjects.project_of(arrival.subject)
     if project is None:
         return Rejected(arrival, None, "bad_project", "The project is not a valid name.")
     try:
-        document = documents.parse(message.data)
+        document = documents.parse(arrival.body)
     except InvalidInput as error:
         return Rejected(arrival, project, "malformed_json", str(error))
     try:
@@ -84,9 +91,7 @@ def receive(message: Msg) -> Received | Rejected:
 
 
 def _given_id(message: Msg) -> UUID | None:
-    # What comes out of quarantine has a message id of its own, `<interaction id>.<entry>`: the
-    # stream would take the old one for a repetition and store nothing.
-    text = (message.headers or {}).get("Nats-Msg-Id", "").partition(".")[0]
+    text = (message.headers or {}).get("Nats-Msg-Id", "")
     try:
         given = UUID(text)
     except ValueError:

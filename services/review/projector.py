@@ -34,14 +34,8 @@ class ReviewProjector:
 
     name = "review"
     version = 1
-    event_types = (
-        "interaction.recorded",
-        "interaction.reviewed",
-        "interaction.opened",
-        "access.refused",
-        "export.*",
-        "projection.rebuilt",
-    )
+    # Every event: so its checkpoint can reach any position, and exports can wait for one.
+    event_types = ("*.*",)
     tables = metadata
     views = VIEWS
 

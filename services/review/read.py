@@ -66,10 +66,16 @@ def decisions_about(connection: Connection, interaction_id: UUID) -> Sequence[Ro
 
 
 def matching(
-    connection: Connection, wanted: Filter, user_hash: str | None, limit: int
+    connection: Connection,
+    wanted: Filter,
+    user_hash: str | None,
+    projects: frozenset[str] | None,
+    limit: int,
 ) -> list[UUID]:
-    """Ids of the interactions a filter wants, oldest first."""
+    """Ids of the interactions a filter wants, oldest first, of these projects (None: all)."""
     query = select(interactions.c.id).where(condition(wanted, interactions, user_hash))
+    if projects is not None:
+        query = query.where(interactions.c.project.in_(projects))
     return list(
         connection.execute(query.order_by(interactions.c.log_position).limit(limit)).scalars()
     )

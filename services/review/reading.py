@@ -31,12 +31,10 @@ class Reading:
     users: Users
 
     async def list(self, actor: str, command: ListInteractions) -> dict[str, Any]:
-        policy = self.process.policy
         wanted = command.filter
-        policy.authorize_anywhere(actor, "interaction.list")
-        projects = policy.projects(actor, "interaction.list")
-        if wanted.project is not None:
-            policy.authorize(actor, "interaction.list", wanted.project)
+        projects = self.process.policy.authorized_projects(
+            actor, "interaction.list", wanted.project
+        )
         user_hash = await self.users.hash_for(wanted)
         rows = await self.process.database.run(read.page, command, user_hash, projects)
         return {"interactions": rows, "next": _next(rows, command.limit)}

@@ -32,18 +32,27 @@ class Reviewing:
     users: Users
 
     async def review(self, actor: str, command: Review) -> dict[str, Any]:
-        ids = command.ids or await self._matching(command)
         if len(command.ids) == 1:
-            return {"reviewed": 1, "results": [await self._one(actor, command, ids[0])]}
-        results = [await self._tried(actor, command, one) for one in ids]
+            return {"reviewed": 1, "results": [await self._one(actor, command, command.ids[0])]}
+        ids = command.ids or await self._matching(actor, command)
+        results = [await self._tried(actor, command, one) for one in ids[:MAX_REVIEW_IDS]]
         done = sum(result["ok"] for result in results)
-        return {"reviewed": done, "failed": len(results) - done, "results": results}
+        return {
+            "reviewed": done,
+            "failed": len(results) - done,
+            "more": len(ids) > MAX_REVIEW_IDS,
+            "results": results,
+        }
 
-    async def _matching(self, command: Review) -> Sequence[UUID]:
-        assert command.filter is not None  # noqa: S101 Review holds either ids or a filter
-        user_hash = await self.users.hash_for(command.filter)
+    async def _matching(self, actor: str, command: Review) -> Sequence[UUID]:
+        """What the filter wants of the projects the actor may review, and one more than can be
+        reviewed at once, so that the answer can tell."""
+        wanted = command.filter
+        assert wanted is not None  # noqa: S101 Review holds either ids or a filter
+        projects = self.process.policy.authorized_projects(actor, "review", wanted.project)
+        user_hash = await self.users.hash_for(wanted)
         return await self.process.database.run(
-            read.matching, command.filter, user_hash, MAX_REVIEW_IDS
+            read.matching, wanted, user_hash, projects, MAX_REVIEW_IDS + 1
         )
 
     async def _tried(self, actor: str, command: Review, interaction_id: UUID) -> dict[str, Any]:

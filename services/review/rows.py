@@ -4,6 +4,7 @@ from typing import Any
 
 from sealbook.contract.events import (
     AccessRefused,
+    DownloadIssued,
     Event,
     ExportCancelled,
     ExportCompleted,
@@ -151,6 +152,8 @@ def audit_row(position: int, event: Event) -> dict[str, Any] | None:
             row["details"] = {"error_code": event.error_code}
         case ExportCancelled():
             row |= {"at": event.cancelled_at, "resource": event.job_id}
+        case DownloadIssued():
+            row |= {"at": event.issued_at, "resource": event.job_id}
         case ProjectionRebuilt():
             row |= {"at": event.rebuilt_at, "resource": event.projection}
             row["details"] = {"generation": event.generation, "position": event.position}

@@ -33,8 +33,7 @@ class Query:
     process: Process
 
     async def query(self, actor: str, command: QueryRollup) -> dict[str, Any]:
-        self.process.policy.authorize_anywhere(actor, "rollup.query")
-        projects = self.process.policy.projects(actor, "rollup.query")
+        projects = self.process.policy.authorized_projects(actor, "rollup.query", None)
         rows = await self.process.database.run(_read, command, projects)
         return {"rows": rows}
 

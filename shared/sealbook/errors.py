@@ -38,6 +38,10 @@ class InvalidInput(SealbookError):
     code = "invalid"
 
 
+class Defect(SealbookError):
+    """Something nobody foresaw; the details are in the service's log, without private text."""
+
+
 class NotFound(SealbookError):
     """The thing named does not exist, or not yet."""
 

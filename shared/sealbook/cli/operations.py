@@ -24,7 +24,11 @@ async def rebuild(door: Door, projection: str, accept_difference: bool, as_json:
     if as_json:
         out.as_json({name: value for name, value in reply.items() if name != "ok"})
         return
-    verdict = "equal to what was live" if reply["equal"] else "DIFFERENT from what was live"
+    verdict = {
+        True: "equal to what was live",
+        False: "DIFFERENT from what was live",
+        None: "not compared: another version of the projector wrote what was live",
+    }[reply["equal"]]
     click.echo(
         f"{projection}: {reply['events']} events in {reply['seconds']:.2f} s, up to position "
         f"{reply['position']}; {verdict}; generation {reply['generation']} serves."
@@ -56,9 +60,9 @@ async def list_quarantine(door: Door, limit: int, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
 @asks
 async def retry(door: Door, ids: tuple[int, ...]) -> None:
-    """Put entries (all, without IDs) back on the queue."""
+    """Try entries (all, without IDs) again; they count when the bus first had them."""
     reply = await door.ask("quarantine.retry", ids=ids, limit=1000)
-    click.echo(f"{reply['retried']} put back on the queue.")
+    click.echo(f"{reply['retried']} tried again, {reply['recorded']} of them recorded.")
 
 
 @click.command("status")

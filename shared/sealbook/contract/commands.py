@@ -62,16 +62,16 @@ class ListInteractions(Command):
 
     filter: Filter = Filter()
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    before: Annotated[int, Field(ge=1)] | None = None
+    before: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
 
 class ListAudit(Command):
     """`audit.list`: who did what, newest first; `before` is the last page's `next`."""
 
     interaction_id: UUID | None = None
-    actor: str | None = None
+    actor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    before: Annotated[int, Field(ge=1)] | None = None
+    before: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
 
 class QueryRollup(Command):
@@ -92,14 +92,14 @@ class QueryRollup(Command):
 class Rebuild(Command):
     """`projection.rebuild`: build anew beside the live tables and swap."""
 
-    projection: str
+    projection: Literal["review", "rollup", "export"]
     accept_difference: bool = False
 
 
 class QuarantineQuery(Command):
     """`quarantine.list` and `quarantine.retry`; without ids all of them."""
 
-    ids: tuple[int, ...] = ()
+    ids: tuple[Annotated[int, Field(ge=1, le=2**53)], ...] = ()
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
@@ -113,7 +113,7 @@ class ListExports(Command):
     """`export.list`: one page, newest first; `before` is the last page's `next`."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    before: Annotated[int, Field(ge=1)] | None = None
+    before: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
 
 def _other_names(value: Any) -> Any:
@@ -130,8 +130,8 @@ class ExportRequest(Command):
     format: Annotated[Literal["csv", "ndjson"], BeforeValidator(_other_names)] = "csv"
     filter: Filter = Filter()
     columns: Annotated[tuple[str, ...], Field(max_length=64)] = ()
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=1, le=2**53)] | None = None
     compression: Literal["none"] = "none"
     payloads: bool = True
-    as_of: Annotated[int, Field(ge=0)] | None = None
+    as_of: Annotated[int, Field(ge=0, le=2**53)] | None = None
     idempotency_key: Annotated[str, Field(max_length=128)] | None = None

@@ -219,6 +219,21 @@ class ExportCancelled(Event):
         return self.job_id
 
 
+class DownloadIssued(Event):
+    """Somebody got a link to the file."""
+
+    type: ClassVar[str] = "download.issued"
+
+    id: UUID
+    job_id: str
+    actor: str
+    issued_at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.job_id
+
+
 class ProjectionRebuilt(Event):
     """A projection was built anew from the log and now serves."""
 
@@ -248,6 +263,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ExportCompleted,
         ExportFailed,
         ExportCancelled,
+        DownloadIssued,
         ProjectionRebuilt,
     )
 }

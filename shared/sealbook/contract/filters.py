@@ -47,7 +47,7 @@ class Filter(BaseModel):
         extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=()
     )
 
-    project: Text | None = None
+    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     provider: Text | None = None
     model: Text | None = None
     status: Status | None = None

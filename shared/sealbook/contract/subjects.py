@@ -16,6 +16,7 @@ ALL_SUBMISSIONS = "sealbook.submit.*"
 ALL_EVENTS = "sealbook.log.>"
 ALL_JOBS = "sealbook.job.>"
 ALL_EXPORT_JOBS = "sealbook.job.export.*"
+ALL_NOTICES = "sealbook.notice.>"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -85,6 +86,11 @@ def events(event_type: str) -> str:
 def partition_in(event_subject: str) -> int:
     """The partition an event was appended to."""
     return int(event_subject.split(".", 3)[2])
+
+
+def inbox(user: str) -> str:
+    """Where replies to `user` arrive; nobody else may listen there."""
+    return f"_INBOX.{token('bus user', user)}"
 
 
 def notice(kind: str, key: str) -> str:

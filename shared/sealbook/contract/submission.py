@@ -86,7 +86,7 @@ class Submission(BaseModel):
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     usage: UsageClaim | None = None
-    cost: Annotated[Decimal, Field(ge=0, max_digits=30, allow_inf_nan=False)] | None = None
+    cost: Annotated[Decimal, Field(ge=0, max_digits=20, allow_inf_nan=False)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     latency_ms: Milliseconds | None = None
     time_to_first_token_ms: Milliseconds | None = None

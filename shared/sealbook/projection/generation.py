@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    func,
     insert,
     select,
     text,
@@ -120,6 +121,12 @@ def live(connection: Connection, name: str, *, lock: str = "") -> Generation:
     query = f"SELECT generation FROM {name}.projection WHERE name = :name {lock}"  # noqa: S608
     number = connection.execute(text(query), {"name": name}).scalar_one()
     return Generation(name, int(number))
+
+
+def count_poison(connection: Connection, name: str) -> int:
+    """How many events the live generation could not apply."""
+    live(connection, name).enter(connection)
+    return int(connection.execute(select(func.count()).select_from(quarantine)).scalar_one())
 
 
 def live_projector_version(connection: Connection, name: str) -> int:

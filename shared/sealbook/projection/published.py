@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from sealbook.contract.events import InteractionRecorded, InteractionReviewed
-from sealbook.sealing.binding import Binding
+from sealbook.sealing.binding import PAYLOAD_VERSION, Binding
 
 INTERACTION_VIEW = "interaction_v1"
 DECISION_VIEW = "decision_v1"
@@ -120,8 +120,9 @@ def daily_columns() -> list[Column[object]]:
         Column("currency", Text, primary_key=True),
         Column("calls", BigInteger, nullable=False),
         Column("errors", BigInteger, nullable=False),
-        Column("input_tokens", BigInteger, nullable=False),
-        Column("output_tokens", BigInteger, nullable=False),
+        # A sum of 64-bit integers may need more than 64 bits.
+        Column("input_tokens", Numeric, nullable=False),
+        Column("output_tokens", Numeric, nullable=False),
         Column("unknown_usage_count", BigInteger, nullable=False),
         Column("cost_total_cents", Numeric, nullable=False),
         Column("unknown_cost_count", BigInteger, nullable=False),
@@ -134,6 +135,8 @@ _review = MetaData(schema="review")
 interactions = Table(INTERACTION_VIEW, _review, *interaction_columns())
 decisions = Table(DECISION_VIEW, _review, *decision_columns())
 audit = Table(AUDIT_VIEW, _review, *audit_columns())
+review_position = Table("position", _review, Column("position", BigInteger))
+"""One row: the log position that review's views stand at."""
 daily = Table(DAILY_VIEW, MetaData(schema="rollup"), *daily_columns())
 
 
@@ -143,7 +146,7 @@ def payload_binding(row: Row[Any]) -> bytes:
         project=row.project,
         event_id=str(row.id),
         event_type=InteractionRecorded.type,
-        version=InteractionRecorded.version,
+        version=PAYLOAD_VERSION,
         time=row.occurred_at,
         user_hash=row.user_hash,
         policy_version=row.policy_version,
@@ -156,6 +159,6 @@ def comment_binding(row: Row[Any]) -> bytes:
         project=row.project,
         event_id=str(row.event_id),
         event_type=InteractionReviewed.type,
-        version=InteractionReviewed.version,
+        version=PAYLOAD_VERSION,
         time=row.reviewed_at,
     ).encode()

@@ -10,12 +10,13 @@ from nats.aio.client import Client
 from sqlalchemy import Connection, text
 
 from sealbook.contract import subjects
-from sealbook.errors import SealbookError
+from sealbook.errors import Misconfigured, SealbookError
 from sealbook.projection import commit, generation
 from sealbook.projection.generation import Generation, Superseded
 from sealbook.projection.projector import Projector
 from sealbook.projection.rebuild import Rebuild
-from sealbook.runtime.database import Database
+from sealbook.runtime.database import Database, Session
+from sealbook.stream import topology
 from sealbook.stream.cursor import LogCursor
 
 logger = logging.getLogger("sealbook.projection")
@@ -61,8 +62,8 @@ class Runner:
 
     async def _with_lease(self) -> None:
         async with self._database.session() as session:
-            while not await asyncio.to_thread(_take_lease, session, self._projector.name):
-                self.working_at = time.monotonic()
+            while not await session.run(_take_lease, self._projector.name):
+                self._alive()
                 await asyncio.sleep(LEASE_RETRY_SECONDS)
             await self._upgrade()
             await self._follow(session)
@@ -75,18 +76,22 @@ class Runner:
             logger.info(
                 "%s: rebuilding from version %d to %d", name, wrote, self._projector.version
             )
-            await Rebuild(self._client, self._database, self._projector).run()
+            rebuild = Rebuild(
+                self._client, self._database, self._projector, on_progress=self._alive
+            )
+            await rebuild.run()
 
-    async def _follow(self, lease: Connection) -> None:
+    async def _follow(self, lease: Session) -> None:
         live, self.position = await self._database.run(self._live_position)
+        await self._check_log()
         event_subjects = [subjects.events(kind) for kind in self._projector.event_types]
         cursor = LogCursor(self._client, event_subjects, self.position)
         try:
             while True:
                 entries = await cursor.batch(BATCH_MESSAGES, wait_s=WAIT_SECONDS)
-                self.working_at = time.monotonic()
+                self._alive()
                 if not entries:
-                    await asyncio.to_thread(_check_lease, lease)
+                    await lease.run(_check_lease)
                     continue
                 self.position = await self._database.run(
                     commit.commit_live, self._projector, live, self.position, entries
@@ -94,6 +99,19 @@ class Runner:
                 self._on_batch(self.position, len(entries))
         finally:
             await cursor.close()
+
+    async def _check_log(self) -> None:
+        """A log that is shorter than what was read of it was restored from an old backup."""
+        newest = await topology.last_position(self._client)
+        if newest < self.position:
+            raise Misconfigured(
+                f"The log ends at position {newest}, but {self._projector.name} has read up to "
+                f"{self.position}: the log lost events.",
+                remedy="Restore the newest backup of the log, or rebuild the projection.",
+            )
+
+    def _alive(self) -> None:
+        self.working_at = time.monotonic()
 
     def _live_position(self, connection: Connection) -> tuple[Generation, int]:
         current = generation.live(connection, self._projector.name)

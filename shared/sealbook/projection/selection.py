@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, FromClause, and_, func, literal
+from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal
 
 from sealbook.contract.filters import Filter
 
@@ -44,7 +44,7 @@ def _parts(
     if wanted.model is not None:
         yield column.model.like(like(wanted.model))
     if wanted.user is not None:
-        yield column.user_hash == user_hash
+        yield column.user_hash == user_hash if user_hash else false()
     if wanted.tag is not None:
         yield column.tags.contains([wanted.tag])
     if wanted.tool is not None:

@@ -10,6 +10,7 @@ from sealbook.contract.events import ProjectionRebuilt
 from sealbook.contract.ids import new_id
 from sealbook.errors import Unavailable
 from sealbook.projection.digest import summary
+from sealbook.projection.generation import count_poison
 from sealbook.projection.projector import Projector
 from sealbook.projection.rebuild import Rebuild
 from sealbook.projection.runner import Runner
@@ -63,7 +64,13 @@ class ProjectionService:
 
     async def status(self) -> dict[str, Any]:
         """Where the projection stands."""
-        return {"projection": self._projector.name, "position": self.runner.position}
+        poison = await self._process.database.run(count_poison, self._projector.name)
+        self._process.metrics.poison.labels(self._projector.name).set(poison)
+        return {
+            "projection": self._projector.name,
+            "position": self.runner.position,
+            "poison": poison,
+        }
 
     async def check(self) -> None:
         """Raises Unavailable when the runner shows no sign of life."""

@@ -17,7 +17,7 @@ _LOG = subjects.LOG_STREAM
 
 @dataclass(frozen=True, slots=True)
 class BusUser:
-    """A user of the bus. It always may read its own inbox, and answer who asked it."""
+    """A user of the bus. It always may read its own inbox."""
 
     name: str
     publish: Sequence[str]
@@ -45,6 +45,12 @@ def _takes_work(stream: str, consumer: str) -> list[str]:
     ]
 
 
+def _answering(*publish: str) -> list[str]:
+    # Only into inboxes. A general leave to respond would let a caller choose any subject, the log
+    # for example, as the place of the answer.
+    return [*publish, "_INBOX.>"]
+
+
 def _commands(*verbs: str) -> list[str]:
     return [subjects.commands(verb) for verb in verbs]
 
@@ -52,43 +58,45 @@ def _commands(*verbs: str) -> list[str]:
 SERVICES = (
     BusUser(
         "ingest",
-        [
+        _answering(
             *_takes_work(subjects.SUBMIT_STREAM, INGEST_CONSUMER),
             *_appends("interaction.recorded"),
-            subjects.ALL_SUBMISSIONS,  # `quarantine.retry` puts a submission back on the queue
-        ],
+        ),
         _commands("quarantine.*", "status"),
     ),
     BusUser(
         "review",
-        [
+        _answering(
             *_reads_log(),
             *_appends("interaction.reviewed", "interaction.opened", "projection.rebuilt"),
-        ],
+        ),
         _commands("review", "interaction.*", "projection.*", "audit.*", "status"),
     ),
     BusUser(
         "rollup",
-        [*_reads_log(), *_appends("projection.rebuilt")],
+        _answering(*_reads_log(), *_appends("projection.rebuilt")),
         _commands("rollup.*", "projection.*", "status"),
     ),
     BusUser(
         "export",
-        [
+        _answering(
             *_takes_work(subjects.JOB_STREAM, EXPORT_CONSUMER),
             *_reads_log(),
-            *_appends("export.*", "projection.rebuilt"),
+            *_appends("export.*", "download.issued", "projection.rebuilt"),
             subjects.ALL_EXPORT_JOBS,
-            "sealbook.notice.>",
-        ],
+            subjects.ALL_NOTICES,
+        ),
         _commands("export.*", "projection.*", "status"),
     ),
 )
 
 PROVISIONER = BusUser("provisioner", ["$JS.API.>"])
 RECORDER = BusUser("recorder", [subjects.ALL_SUBMISSIONS])
+AUDITOR = BusUser("auditor", _reads_log())
+"""Reads the log, which tells the clear fields of all projects: no actor may do that."""
 
-_OURS = frozenset({PROVISIONER.name, RECORDER.name, *(service.name for service in SERVICES)})
+FIXED = (PROVISIONER, RECORDER, AUDITOR, *SERVICES)
+_OURS = frozenset(user.name for user in FIXED)
 
 
 def actor(name: str) -> BusUser:
@@ -103,7 +111,7 @@ def actor(name: str) -> BusUser:
             remedy="Choose another name.",
         )
     own = [f"sealbook.command.{subjects.token('actor', name)}.>", subjects.export_job(name)]
-    return BusUser(name, own, ["sealbook.notice.>"])
+    return BusUser(name, own, [subjects.ALL_NOTICES])
 
 
 def render(users: Sequence[tuple[BusUser, str]]) -> str:
@@ -113,12 +121,11 @@ def render(users: Sequence[tuple[BusUser, str]]) -> str:
 
 
 def _block(user: BusUser, password: str) -> str:
-    publish = json.dumps([*user.publish, f"_INBOX_{user.name}.>"])
-    subscribe = json.dumps([*user.subscribe, f"_INBOX_{user.name}.>"])
+    publish = json.dumps(user.publish)
+    subscribe = json.dumps([*user.subscribe, f"{subjects.inbox(user.name)}.>"])
     return (
         f"    {{ user: {_quoted(user.name)}, password: {_quoted(password)},\n"
-        f"      permissions: {{ publish: {publish},\n"
-        f'        subscribe: {subscribe}, allow_responses: {{ max: 2, expires: "5m" }} }} }}'
+        f"      permissions: {{ publish: {publish}, subscribe: {subscribe} }} }}"
     )
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from sealbook.contract import subjects
 from sealbook.provision.permissions import (
+    FIXED,
     PROVISIONER,
-    RECORDER,
     SERVICES,
     actor,
     render,
@@ -56,14 +56,12 @@ class Secrets:
         for user in SERVICES:
             self._write_service(user.name, surroundings)
         self._write_provisioner(surroundings, superuser_password)
-        self.password("recorder", "sealbook_nats_password")
         self._write("nats", "auth.conf", self.authorization(actors))
 
     def authorization(self, actors: Sequence[str]) -> str:
         """The `authorization` block of the NATS configuration: everyone who may connect, the
         actors of earlier times included. To shut one out, remove its file."""
-        users = [PROVISIONER, RECORDER, *SERVICES]
-        pairs = [(user, self.password(user.name, "sealbook_nats_password")) for user in users]
+        pairs = [(user, self.password(user.name, "sealbook_nats_password")) for user in FIXED]
         names = {*actors, *(path.name for path in (self.folder / "actors").glob("*"))}
         pairs += [(actor(name), self.password("actors", name)) for name in sorted(names)]
         return render(pairs)

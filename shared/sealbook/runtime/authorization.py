@@ -60,10 +60,19 @@ class Policy:
                 resource=resource,
             )
 
-    def authorize_anywhere(self, actor: str, action: str) -> None:
-        """Return when `actor` may do `action` in some project at least. Raises Refused."""
-        if self.projects(actor, action) == frozenset():
-            self.authorize(actor, action, None)
+    def authorized_projects(
+        self, actor: str, action: str, project: str | None
+    ) -> frozenset[str] | None:
+        """Where a question of `actor` may look (None: everywhere): in the project it names, else in
+        all where it may do `action`.
+
+        Raises:
+            Refused: not in that project, or nowhere.
+        """
+        projects = self.projects(actor, action)
+        if project is not None or projects == frozenset():
+            self.authorize(actor, action, project)
+        return projects
 
     def allows(self, actor: str, action: str, project: str | None) -> bool:
         """`authorize` as a yes or no."""

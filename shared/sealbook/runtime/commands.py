@@ -9,18 +9,17 @@ from faststream.nats import NatsMessage
 
 from sealbook.contract import replies, subjects
 from sealbook.contract.commands import Command
-from sealbook.errors import Refused, SealbookError
+from sealbook.errors import Defect, InvalidInput, Refused, SealbookError
 from sealbook.runtime.process import Process
 from sealbook.runtime.telemetry import place_of
 
 logger = logging.getLogger("sealbook.commands")
 
+WORKERS = 8
+"""Commands of one verb at a time; a slow one must not hold up the others."""
+
 C = TypeVar("C", bound=Command)
 Handler = Callable[[str, C], Awaitable[dict[str, Any]]]
-
-
-class Failed(SealbookError):
-    """Something unforeseen; the details are in the service's log, without private text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ def answer(process: Process, verbs: Sequence[Verb]) -> None:
             queue=process.service,
             decoder=_raw,
             no_reply=True,
+            max_workers=WORKERS,
             title=verb.name,
             description=verb.body.__doc__,
         )
@@ -50,16 +50,32 @@ def answer(process: Process, verbs: Sequence[Verb]) -> None:
 
 def _endpoint(process: Process, verb: Verb) -> Callable[[NatsMessage], Awaitable[None]]:
     async def reply(message: NatsMessage) -> None:
+        asked = message.raw_message
+        if not asked.reply.startswith(f"{subjects.inbox(subjects.actor_of(asked.subject))}."):
+            # Elsewhere the answer would speak with our rights: into the log, for example.
+            process.metrics.commands.labels(verb.name, "no_inbox").inc()
+            return
         try:
-            body = await _carry_out(process, verb, message.raw_message.subject, message.body)
+            body = await _carry_out(process, verb, asked.subject, asked.data)
             outcome = "ok"
         except SealbookError as error:
             body, outcome = replies.failure(error), error.code
-        if body is not None and message.raw_message.reply:
-            await message.raw_message.respond(body)
+        if body is not None:
+            await asked.respond(_fitting(body, process.client.max_payload))
         process.metrics.commands.labels(verb.name, outcome).inc()
 
     return reply
+
+
+def _fitting(body: bytes, max_bytes: int) -> bytes:
+    if len(body) <= max_bytes:
+        return body
+    return replies.failure(
+        InvalidInput(
+            f"The answer has {len(body)} bytes, more than the {max_bytes} of a message.",
+            remedy="Ask for less at once, or export it.",
+        )
+    )
 
 
 async def _carry_out(process: Process, verb: Verb, subject: str, body: bytes) -> bytes | None:
@@ -79,7 +95,7 @@ async def _carry_out(process: Process, verb: Verb, subject: str, body: bytes) ->
     except Exception as error:  # noqa: BLE001 a defect must not end the service, nor go unseen
         # The message of an unforeseen error may quote what it stumbled over.
         logger.error("%s failed: %s", verb.name, place_of(error))
-        raise Failed(
+        raise Defect(
             f"{verb.name} failed unexpectedly ({type(error).__name__}).",
             remedy=f"See the log of the {process.service} service.",
         ) from None

@@ -1,8 +1,9 @@
 """PostgreSQL for a service: short transactions on a small pool, off the event loop."""
 
 import asyncio
-import logging
+import functools
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -10,14 +11,29 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from sealbook.errors import Misconfigured, Unavailable
-
-logger = logging.getLogger("sealbook.database")
+from sealbook.errors import Misconfigured, SealbookError, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-POOL_SIZE = 4
+Work = Callable[Concatenate[Connection, P], T]
+
+CONNECTIONS = 8
+IDLE_IN_TRANSACTION = "60s"
+
+
+class Session:
+    """One connection on a thread of its own: a lease or a swap never waits for a free thread."""
+
+    def __init__(self, connection: Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._thread = thread
+
+    async def run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work(connection, …)` returns; transactions are its own business."""
+        call = functools.partial(work, self._connection, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _explained(call))
 
 
 class Database:
@@ -34,64 +50,51 @@ class Database:
             ) from None
         self._engine = create_engine(
             parsed,
-            pool_size=POOL_SIZE,
-            max_overflow=POOL_SIZE,
+            pool_size=CONNECTIONS,
+            max_overflow=2,
             pool_pre_ping=True,
             # Parameters are people's data: errors and logs must not show them.
             hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
                 "application_name": "sealbook",
-                "options": "-c timezone=UTC",
+                "options": "-c timezone=UTC "
+                f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}",
             },
         )
+        self._threads = ThreadPoolExecutor(CONNECTIONS, "sealbook-database")
 
-    async def run(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Commit what `work(connection, …)` did, or nothing of it.
 
         Raises:
-            Unavailable: the server is away or ended the connection; nothing was committed, unless
-                it went away during the commit itself.
+            Unavailable: the server is away, busy, or ended the connection; nothing was committed,
+                unless it went away during the commit itself.
+            Misconfigured: the server refuses for want of a right or a table.
         """
-        return await asyncio.to_thread(lambda: self.run_blocking(work, *args, **kwargs))
 
-    def run_blocking(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """`run`, for a caller that is on a thread already."""
-        try:
+        def transaction() -> T:
             with self._engine.begin() as connection:
                 return work(connection, *args, **kwargs)
-        except DBAPIError as error:
-            if not _connection_lost(error):
-                raise
-            raise _unavailable(error) from None
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _explained(transaction))
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Connection]:
-        """A connection of one's own, for what outlives a transaction (a lease, a swap).
-
-        Raises:
-            Unavailable: the server is away, or went away while the connection was in use.
-        """
-        try:
-            connection = await asyncio.to_thread(self._engine.connect)
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection of one's own, for what outlives a transaction. Raises as `run` does."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "sealbook-session") as thread:
+            connection = await loop.run_in_executor(thread, _explained(self._engine.connect))
             try:
-                yield connection
+                yield Session(connection, thread)
             finally:
-                # A lease must end with its session: never back into the pool.
-                connection.invalidate()
-                connection.close()
-        except DBAPIError as error:
-            if not _connection_lost(error):
-                raise
-            raise _unavailable(error) from None
+                await loop.run_in_executor(thread, _end, connection)
 
     def close(self) -> None:
         """Close the pool."""
         self._engine.dispose()
+        self._threads.shutdown(wait=False)
 
 
 def create_tables(connection: Connection, tables: MetaData) -> None:
@@ -100,14 +103,47 @@ def create_tables(connection: Connection, tables: MetaData) -> None:
     tables.create_all(connection)
 
 
-def _connection_lost(error: DBAPIError) -> bool:
-    # Class 57P: the server shuts down or ended us; 53: out of resources; 08 and no state: no line.
-    state = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or state is None or state[:2] in ("08", "53", "57")
+def is_about_data(error: DBAPIError) -> bool:
+    """Whether the values of a row are to blame (classes 22 and 23), not the server or the code."""
+    return _state(error)[:2] in ("22", "23")
 
 
-def _unavailable(error: DBAPIError) -> Unavailable:
+def _explained(call: Callable[[], T]) -> Callable[[], T]:
+    """`call` with the server's refusals as our errors; what the data is to blame for passes."""
+
+    def explained() -> T:
+        try:
+            return call()
+        except PoolTimeoutError:
+            raise Unavailable("All connections to PostgreSQL are in use.") from None
+        except DBAPIError as error:
+            if is_about_data(error):
+                raise
+            raise _refusal(error) from None
+
+    return explained
+
+
+def _refusal(error: DBAPIError) -> SealbookError:
+    state = _state(error)
+    # 42: a missing right, table or column. All else passes: no line (08, none), out of resources
+    # (53), shutting down (57), a deadlock or a lock not had in time (40, 55), read-only (25).
+    if state[:2] == "42":
+        return Misconfigured(
+            f"PostgreSQL refuses a statement ({type(error.orig).__name__}, SQLSTATE {state}).",
+            remedy="Run `sealbook setup`; see that all services have the same version.",
+        )
     return Unavailable(
-        f"PostgreSQL does not answer ({type(error.orig).__name__}).",
+        f"PostgreSQL does not answer ({type(error.orig).__name__}, SQLSTATE {state or 'none'}).",
         remedy="Check that it runs and that SEALBOOK_DATABASE_URL is right.",
     )
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _end(connection: Connection) -> None:
+    # What belongs to a session, a lease for example, ends with it: never back into the pool.
+    connection.invalidate()
+    connection.close()

@@ -66,7 +66,8 @@ class PostgresKeyStore:
                 "wrapped": key.wrapped,
                 "created_at": now,
             }
-            for key in keys
+            # In one order: two processes that add the same keys must not wait for each other.
+            for key in sorted(keys, key=_address)
         ]
         statement = insert_or(data_key).on_conflict_do_nothing().values(rows)
         await self._database.run(lambda connection: connection.execute(statement))
@@ -76,6 +77,10 @@ class PostgresKeyStore:
             return [_key(row) for row in connection.execute(query)]
 
         return await self._database.run(work)
+
+
+def _address(key: WrappedKey) -> tuple[str, str, str]:
+    return key.scope.project, key.scope.purpose, key.scope.name
 
 
 def _key(row: Row[tuple[object, ...]]) -> WrappedKey:

@@ -5,8 +5,10 @@ from minio.error import MinioException
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from sealbook.errors import Misconfigured, Unavailable
+from sealbook.errors import Misconfigured, SealbookError, Unavailable
 from sealbook.runtime.settings import Settings
+
+_BUSY = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable"}
 
 
 def client(settings: Settings) -> Minio:
@@ -33,9 +35,12 @@ def make_bucket(s3: Minio, bucket: str) -> None:
         raise unreachable(error) from None
 
 
-def refused(error: MinioException) -> Misconfigured:
-    """S3 answered, and the answer was no."""
-    code = getattr(error, "code", type(error).__name__)
+def refused(error: MinioException) -> SealbookError:
+    """S3 answered, and the answer was no: for now when the server is in trouble, else for good."""
+    code = getattr(error, "code", None) or type(error).__name__
+    status = getattr(getattr(error, "response", None), "status", 0)
+    if code in _BUSY or status >= 500:
+        return Unavailable(f"S3 cannot serve a request now: {code}.", remedy="Check the server.")
     return Misconfigured(
         f"S3 refused a request: {code}.",
         remedy="Check SEALBOOK_S3_BUCKET and the access and secret keys.",

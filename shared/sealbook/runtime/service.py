@@ -56,7 +56,7 @@ async def _serve(service: str, settings: Settings, wire: Wire) -> bool:
     async with opened(service, settings) as process:
         wiring = await wire(process)
         answer(process, [*wiring.verbs, _status(process, wiring)])
-        loops = _Loops(wiring.loops)
+        loops = _Loops([*wiring.loops, lambda: _while_connected(process)])
         application = AsgiFastStream(
             process.broker,
             logger=None,
@@ -76,6 +76,13 @@ async def _serve(service: str, settings: Settings, wire: Wire) -> bool:
         loops.on_death = lambda: setattr(server, "should_exit", True)
         await server.serve()
         return not loops.died
+
+
+async def _while_connected(process: Process) -> None:
+    """Raises once the connection to NATS is closed for good: only a new process helps then."""
+    while not process.client.is_closed:  # noqa: ASYNC110 its callback is taken by the connection
+        await asyncio.sleep(1)
+    raise Unavailable("The connection to NATS is closed for good.")
 
 
 def _status(process: Process, wiring: Wiring) -> Verb:

@@ -58,6 +58,12 @@ class Metrics:
             ["projection"],
             registry=self.registry,
         )
+        self.poison = Gauge(
+            "sealbook_projection_poison",
+            "Events a projection could not apply and set aside.",
+            ["projection"],
+            registry=self.registry,
+        )
         self.exports = Counter(
             "sealbook_exports",
             "Export jobs ended, by outcome (completed or an error code).",

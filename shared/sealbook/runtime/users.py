@@ -14,9 +14,8 @@ class Users:
     keyring: Keyring
 
     async def hash_for(self, wanted: Filter) -> str | None:
-        """The hash of `wanted.user`; None when the filter names none."""
+        """The hash of `wanted.user`; None when the filter names none, or nobody can match."""
         if wanted.user is None or wanted.project is None:
             return None
-        scope = blind_index.index_scope(wanted.project)
-        key = (await self.keyring.for_scopes([scope]))[scope]
-        return blind_index.user_hash(key, wanted.user)
+        key = await self.keyring.existing(blind_index.index_scope(wanted.project))
+        return blind_index.user_hash(key, wanted.user) if key else None

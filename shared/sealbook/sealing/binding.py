@@ -9,6 +9,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+PAYLOAD_VERSION = 1
+"""Of what is sealed, not of the event around it: upcasting an event must not break its seal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
     """The additional authenticated data of a sealed payload."""
@@ -42,7 +46,7 @@ def recorded(event: InteractionRecorded) -> Binding:
         project=event.project,
         event_id=str(event.id),
         event_type=event.type,
-        version=event.version,
+        version=PAYLOAD_VERSION,
         time=event.occurred_at,
         user_hash=event.user_hash,
         policy_version=event.policy_version,
@@ -55,6 +59,6 @@ def reviewed(event: InteractionReviewed) -> Binding:
         project=event.project,
         event_id=str(event.id),
         event_type=event.type,
-        version=event.version,
+        version=PAYLOAD_VERSION,
         time=event.reviewed_at,
     )

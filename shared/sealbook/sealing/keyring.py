@@ -94,6 +94,14 @@ class Keyring:
                 found[wrapped.scope] = await self._unwrap(wrapped)
         return found
 
+    async def existing(self, scope: Scope) -> DataKey | None:
+        """The key of a scope if there is one; a question must not make keys."""
+        if key := self._cached(scope):
+            return key
+        for wrapped in await self._store.by_scope([scope]):
+            return await self._unwrap(wrapped)
+        return None
+
     async def for_ids(self, ids: Iterable[UUID]) -> dict[UUID, DataKey]:
         """The keys that still exist; a destroyed one is left out."""
         wanted = set(ids)

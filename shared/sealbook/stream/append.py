@@ -1,8 +1,9 @@
 """Appending events to the log: each once, in atomic batches."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -11,6 +12,7 @@ from sealbook.contract import subjects
 from sealbook.contract.envelope import LogEntry, headers_for
 from sealbook.contract.events import Event
 from sealbook.errors import Unavailable
+from sealbook.stream import topology
 from sealbook.stream.atomic import Outgoing, WrongSequence, batches, publish, publish_batch
 
 READ_SECONDS = 5.0
@@ -64,10 +66,14 @@ class LogWriter:
 
     async def last(self, subject: str) -> LogEntry | None:
         """The newest entry on a subject (which may have wildcards); None when there is none."""
-        request = b'{"last_by_subj":"' + subject.encode() + b'"}'
+        return await self._get({"last_by_subj": subject})
+
+    async def _get(self, request: dict[str, str]) -> LogEntry | None:
         try:
             reply = await self._client.request(
-                f"$JS.API.DIRECT.GET.{subjects.LOG_STREAM}", request, timeout=READ_SECONDS
+                f"$JS.API.DIRECT.GET.{subjects.LOG_STREAM}",
+                json.dumps(request).encode(),
+                timeout=READ_SECONDS,
             )
         except (NatsError, TimeoutError) as error:
             raise Unavailable(
@@ -78,6 +84,13 @@ class LogWriter:
         if "Nats-Sequence" not in headers:
             return None
         return LogEntry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], headers, reply.data)
+
+    async def position_at(self, moment: datetime) -> int:
+        """The position of the last entry before `moment`: the same whenever it is asked."""
+        newest = await topology.last_position(self._client)
+        start = moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        later = await self._get({"start_time": start, "next_by_subj": subjects.ALL_EVENTS})
+        return later.position - 1 if later else newest
 
     async def _one_by_one(self, batch: Sequence[Outgoing]) -> list[Outgoing]:
         existing = []

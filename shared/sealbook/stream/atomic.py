@@ -14,6 +14,8 @@ from sealbook.errors import InvalidInput, SealbookError, Unavailable
 MAX_BATCH_MESSAGES = 500
 MAX_BATCH_BYTES = 4 * 2**20
 PUBLISH_SECONDS = 10.0
+HEADER_SPARE_BYTES = 256
+"""The protocol's own line, the commit header."""
 
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -55,6 +57,7 @@ async def publish(client: Client, message: Outgoing) -> int:
         WrongSequence: an expectation does not hold.
         Unavailable: no answer; whether it is stored is unknown, so try again with the same id.
     """
+    _check_size(client, message, message.headers)
     return _sequence(await _request(client, message, message.headers))
 
 
@@ -63,10 +66,13 @@ async def publish_batch(client: Client, messages: Sequence[Outgoing]) -> int:
 
     Raises:
         WrongSequence, DuplicateInBatch: nothing was stored.
+        InvalidInput: a message is over the server's limit; nothing was sent.
         Unavailable: no answer; whether the batch is stored is unknown.
     """
     if len(messages) == 1:
         return await publish(client, messages[0])
+    for message in messages:
+        _check_size(client, message, _batch_headers(message, "0" * 32, len(messages)))
     batch_id = uuid4().hex
     *firsts, last = messages
     for number, message in enumerate(firsts, start=1):
@@ -106,7 +112,7 @@ async def _send(client: Client, message: Outgoing, headers: dict[str, str]) -> N
     try:
         await client.publish(message.subject, message.body, headers=headers)
     except NatsError as error:
-        raise _failed(client, message, error) from None
+        raise _unacknowledged(message, error) from None
 
 
 async def _request(client: Client, message: Outgoing, headers: dict[str, str]) -> bytes:
@@ -115,17 +121,22 @@ async def _request(client: Client, message: Outgoing, headers: dict[str, str]) -
             message.subject, message.body, timeout=PUBLISH_SECONDS, headers=headers or None
         )
     except (NatsError, TimeoutError) as error:
-        raise _failed(client, message, error) from None
+        raise _unacknowledged(message, error) from None
     return bytes(reply.data)
 
 
-def _failed(client: Client, message: Outgoing, error: Exception) -> SealbookError:
-    if len(message.body) > client.max_payload:
-        return InvalidInput(
-            f"A message of {len(message.body)} bytes is over the server's limit of "
-            f"{client.max_payload}.",
+def _check_size(client: Client, message: Outgoing, headers: dict[str, str]) -> None:
+    # The server counts the headers too, and ends the connection for good over the limit.
+    around = sum(len(name) + len(value) + 4 for name, value in headers.items())
+    size = len(message.body) + around + HEADER_SPARE_BYTES
+    if size > client.max_payload:
+        raise InvalidInput(
+            f"A message of {size} bytes is over the server's limit of {client.max_payload}.",
             remedy="Send a smaller one, or raise `max_payload` of the NATS server.",
         )
+
+
+def _unacknowledged(message: Outgoing, error: Exception) -> Unavailable:
     return Unavailable(
         f"The stream did not acknowledge a message on {message.subject.split('.')[1]!r} within "
         f"{PUBLISH_SECONDS:.0f} s ({type(error).__name__}).",

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +26,6 @@ class BusAddress:
     url: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    tls_ca: Path | None = None
 
     @property
     def place(self) -> str:
@@ -48,7 +46,7 @@ class BusAddress:
 
     @property
     def inbox_prefix(self) -> str:
-        return f"_INBOX_{subjects.token('bus user', self.user)}" if self.user else "_INBOX"
+        return subjects.inbox(self.user) if self.user else "_INBOX"
 
 
 async def connect(address: BusAddress, *, name: str, patience_s: float = CONNECT_SECONDS) -> Client:

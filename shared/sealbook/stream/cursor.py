@@ -42,11 +42,10 @@ class SubmissionCursor:
         for message in messages:
             await self._client.publish(message.reply, b"+ACK")
 
-    async def give_back(self, messages: Sequence[Msg], *, delay_s: float) -> None:
-        """They could not be processed now: the queue hands them out again after the delay."""
-        body = b"-NAK " + json.dumps({"delay": int(delay_s * 1e9)}).encode()
+    async def keep(self, messages: Sequence[Msg]) -> None:
+        """We are still at it: the queue hands them to nobody else for another while."""
         for message in messages:
-            await self._client.publish(message.reply, body)
+            await self._client.publish(message.reply, b"+WPI")
 
     async def close(self) -> None:
         await self._loop.close()
@@ -62,6 +61,8 @@ class LogCursor:
         self._client = client
         self._subjects = list(event_subjects)
         self.position = position
+        self.pending: int | None = None
+        """How many entries it has still to read; None before the first answer of the server."""
         self._delivered = 0
         self._loop = PullLoop(
             client,
@@ -72,7 +73,8 @@ class LogCursor:
         )
 
     async def batch(self, max_messages: int, *, wait_s: float) -> list[LogEntry]:
-        """The next entries; an empty list when none came within `wait_s`."""
+        """The next entries; an empty list when none came within `wait_s`, or when a message was
+        lost on the way: it comes again."""
         messages = await self._loop.batch(max_messages, BATCH_BYTES, wait_s=wait_s)
         entries = []
         for message in messages:
@@ -82,6 +84,7 @@ class LogCursor:
                 await self._loop.restart()
                 break
             self._delivered = numbers.consumer_sequence
+            self.pending = numbers.pending
             self.position = numbers.stream_sequence
             headers = message.headers or {}
             entries.append(LogEntry(self.position, message.subject, headers, message.data))
@@ -107,8 +110,9 @@ class LogCursor:
             "config": config,
             "action": "create",
         }
-        await api(self._client, f"CONSUMER.CREATE.{subjects.LOG_STREAM}.{name}", request)
+        made = await api(self._client, f"CONSUMER.CREATE.{subjects.LOG_STREAM}.{name}", request)
         self._delivered = 0
+        self.pending = int(str(made["num_pending"]))
         return name
 
 

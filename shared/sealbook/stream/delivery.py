@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Sequences in the stream and in the consumer, and when the stream stored the message."""
+    """Sequences in the stream and in the consumer, when the stream stored the message, and how
+    many more the consumer has."""
 
     stream_sequence: int
     consumer_sequence: int
     stored_ns: int
+    pending: int
 
     @property
     def stored_at(self) -> datetime:
@@ -23,4 +25,4 @@ def delivery(reply: str) -> Delivery:
     """
     tokens = reply.split(".")
     first = 5 if len(tokens) <= 9 else 7
-    return Delivery(int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 2]))
+    return Delivery(*(int(token) for token in tokens[first : first + 4]))

@@ -33,14 +33,16 @@ class Topology:
                 "subjects": [subjects.ALL_SUBMISSIONS],
                 "retention": "workqueue",
                 "allow_atomic": True,
-                "duplicate_window": 600 * _SECOND,
+                # As short as it can be. ingest knows every id there ever was; a window would only
+                # swallow other content under the same id, unseen.
+                "duplicate_window": _SECOND // 10,
             },
             common
             | {
                 "name": subjects.JOB_STREAM,
                 "subjects": [subjects.ALL_JOBS],
                 "retention": "workqueue",
-                "duplicate_window": 3600 * _SECOND,
+                "duplicate_window": _SECOND // 10,
             },
             common
             | {
