@@ -4,32 +4,21 @@ With SEALBOOK_TEST_CONTAINERS=1 the servers are containers (tests/containers.py)
 missing fails the tests; nothing is skipped for it.
 """
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from nats.aio.client import Client
 from sending import connect
+from stacks import make_stack
 
 from sealbook import Recorder
 from sealbook.cli.connection import Door, door, find_connection
-from sealbook.cli.stack import FIRST_POLICY, Servers, Stack
+from sealbook.cli.stack import Stack
 
-ONE_PROJECT = "only-project"
-MORE_ACTORS = f"""
-[actors.second]
-reviewer = ["*"]
-
-[actors.local]
-reader = ["{ONE_PROJECT}"]
-reviewer = ["{ONE_PROJECT}"]
-exporter = ["{ONE_PROJECT}"]
-"""
 USES_STACK = {"stack", "chaos", "up"}
 OpenDoor = Callable[[str], Awaitable[Door]]
 
@@ -37,21 +26,6 @@ OpenDoor = Callable[[str], Awaitable[Door]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of single parts first, those that need everything running last."""
     items.sort(key=lambda item: bool(USES_STACK & set(getattr(item, "fixturenames", ()))))
-
-
-def make_stack(folder: Path) -> Stack:
-    """A stack that is not started yet, with a policy of more actors than the first one."""
-    folder.chmod(0o700)
-    (folder / "policy.toml").write_text(FIRST_POLICY + MORE_ACTORS)
-    return Stack(folder, servers=_containers(folder))
-
-
-def _containers(folder: Path) -> Servers | None:
-    if os.environ.get("SEALBOOK_TEST_CONTAINERS") != "1":
-        return None
-    from containers import ContainerServers
-
-    return ContainerServers(folder)
 
 
 @pytest.fixture(scope="session")

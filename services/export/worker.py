@@ -10,13 +10,13 @@ from uuid import UUID
 
 from minio import Minio
 from pydantic_core import to_json
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportRequest
 from sealbook.contract.events import Event, ExportCompleted, ExportRequested
 from sealbook.errors import Defect, InvalidInput, Refused, SealbookError, Unavailable
-from sealbook.projection.published import review_position
+from sealbook.projection.waiting import shows
 from sealbook.runtime.process import Process
 from sealbook.runtime.telemetry import place_of
 from sealbook.runtime.users import Users
@@ -32,7 +32,6 @@ from services.export.selection import newest_position, statement
 logger = logging.getLogger("sealbook.export")
 
 CANCEL_CHECK_SECONDS = 0.5
-CATCH_UP_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +108,15 @@ class Worker:
                 f"The position {request.as_of} lies ahead of the log, which ended at {until}.",
                 remedy="Leave `as_of` out, or name a position that has been reached.",
             )
-        await self._wait_for(until if request.as_of is None else request.as_of)
+        if not await shows(self.process.database, request.as_of or until):
+            raise Unavailable(
+                "The projection review has not caught up with the log yet.",
+                remedy="It does so by itself; see `sealbook status`.",
+            )
         if request.as_of is not None:
             return request
         position = await self._scalar(newest_position(until))
         return request.model_copy(update={"as_of": position})
-
-    async def _wait_for(self, position: int) -> None:
-        for wait_s in (*CATCH_UP_SECONDS, None):
-            reached = await self._scalar(select(review_position.c.position))
-            if reached >= position:
-                return
-            if wait_s is not None:
-                await asyncio.sleep(wait_s)
-        raise Unavailable(
-            f"The projection review stands at position {reached}, before {position}.",
-            remedy="It catches up by itself; see `sealbook status`.",
-        )
 
     async def _scalar(self, query: Select[Any]) -> int:
         return await self.process.database.run(lambda c: int(c.execute(query).scalar_one()))

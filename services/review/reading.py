@@ -12,6 +12,7 @@ from sealbook.contract.events import InteractionOpened
 from sealbook.contract.ids import new_id
 from sealbook.errors import KeyUnavailable
 from sealbook.projection.published import comment_binding, payload_binding
+from sealbook.projection.waiting import shows
 from sealbook.runtime.process import Process
 from sealbook.runtime.users import Users
 from sealbook.sealing import cipher
@@ -73,7 +74,8 @@ class Reading:
         event = InteractionOpened(
             id=new_id(), interaction_id=row.id, project=row.project, actor=actor, opened_at=now
         )
-        await self.process.log.append(NewEvent(event, row.partition, str(event.id), now))
+        position = await self.process.log.append(NewEvent(event, row.partition, str(event.id), now))
+        await shows(self.process.database, position)
 
 
 def _next(rows: list[dict[str, Any]], limit: int) -> int | None:

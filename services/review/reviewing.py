@@ -11,6 +11,7 @@ from sealbook.contract import subjects
 from sealbook.contract.commands import MAX_REVIEW_IDS, Review
 from sealbook.contract.events import InteractionReviewed
 from sealbook.errors import KeyUnavailable, Refused, SealbookError
+from sealbook.projection.waiting import shows
 from sealbook.runtime.process import Process
 from sealbook.runtime.users import Users
 from sealbook.sealing import binding, cipher
@@ -33,10 +34,13 @@ class Reviewing:
 
     async def review(self, actor: str, command: Review) -> dict[str, Any]:
         if len(command.ids) == 1:
-            return {"reviewed": 1, "results": [await self._one(actor, command, command.ids[0])]}
+            result = await self._one(actor, command, command.ids[0])
+            await shows(self.process.database, result["position"])
+            return {"reviewed": 1, "results": [result]}
         ids = command.ids or await self._matching(actor, command)
         results = [await self._tried(actor, command, one) for one in ids[:MAX_REVIEW_IDS]]
         done = sum(result["ok"] for result in results)
+        await shows(self.process.database, max((r.get("position", 0) for r in results), default=0))
         return {
             "reviewed": done,
             "failed": len(results) - done,

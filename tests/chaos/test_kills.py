@@ -16,13 +16,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import make_stack
-from exporting import exported, lines_of
+from exporting import downloaded, lines_of
 from seen import interactions, quarantined, recorded, rolled_up
 from sending import connect
+from stacks import make_stack
 from waiting import until
 
 from sealbook.cli.connection import Door, door, find_connection
+from sealbook.cli.exports import wait_until_ended
 from sealbook.cli.stack import SERVICES, Stack
 from sealbook.contract.ids import new_id
 from sealbook.embedded import EmbeddedServers
@@ -189,29 +190,31 @@ async def test_killing_export_during_a_job_leaves_a_complete_file_with_the_right
     ):
         await recorded(admin, project, LINES)
         for round_number in range(2):
-            kills = asyncio.create_task(killed_soon(chaos, chance))
-            row, content = await exported(
-                exporter,
+            reply = await exporter.ask(
+                "export.request",
                 format="ndjson",
                 filter={"project": project},
                 columns=["id", "request_payload"],
                 idempotency_key=f"{project}-{round_number}",
             )
-            await kills
+            await asyncio.sleep(chance.uniform(0, 0.1))
+            await kill(chaos, "export")
+            await until(lambda: answer(admin), bool, "an answer of export")
+            row = await asyncio.wait_for(wait_until_ended(exporter, reply["job_id"]), PATIENCE_S)
+            content = await downloaded(exporter, row)
             assert {line["id"] for line in lines_of(content)} == recording.ids
             assert row["rows"] == LINES
         await assert_completed_once(admin, row["job_id"])
 
 
-async def killed_soon(stack: Stack, chance: random.Random) -> None:
-    await asyncio.sleep(chance.uniform(0, 0.1))
-    await kill(stack, "export")
-
-
 async def assert_completed_once(admin: Door, job_id: str) -> None:
-    lines = (await admin.ask("audit.list", limit=1000, actor="exporter"))["audit"]
-    ends = [one["action"] for one in lines if one["resource"] == job_id]
-    assert sorted(ends) == ["export.completed", "export.requested"]
+    async def stages() -> list[str]:
+        lines = (await admin.ask("audit.list", limit=1000, actor="exporter"))["audit"]
+        mine = [one["action"] for one in lines if one["resource"] == job_id]
+        return sorted(action for action in mine if action.startswith("export."))
+
+    found = await until(stages, lambda found: "export.completed" in found, "its completion")
+    assert found == ["export.completed", "export.requested"]
 
 
 @pytest.mark.long

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ONE_PROJECT, OpenDoor
 from nats.aio.client import Client
 from seen import interactions, recorded, trail
 from sending import CALL, connect
+from stacks import ONE_PROJECT
 from waiting import until
 
 from sealbook import Recorder
@@ -52,7 +52,7 @@ async def answer(door: Door, verb: str, body: dict[str, Any]) -> str:
 @pytest.mark.parametrize("actor", sorted(EVERYONE))
 @pytest.mark.parametrize("verb", sorted(COMMANDS))
 async def test_each_role_may_do_what_it_is_for_and_nothing_else(
-    recorder: Recorder, admin: Door, open_door: OpenDoor, project: str, verb: str, actor: str
+    recorder: Recorder, admin: Door, open_door: Any, project: str, verb: str, actor: str
 ) -> None:
     body, allowed = COMMANDS[verb]
     if UNKNOWN in str(body):
@@ -93,7 +93,7 @@ async def test_a_refusal_is_on_record(
 
 
 async def test_each_refusal_among_many_reviews_is_answered_and_on_record(
-    recorder: Recorder, admin: Door, open_door: OpenDoor, project: str
+    recorder: Recorder, admin: Door, open_door: Any, project: str
 ) -> None:
     theirs = await recorder.record(**CALL, project=ONE_PROJECT)
     others = await recorder.record(**CALL)
@@ -116,7 +116,7 @@ async def test_each_refusal_among_many_reviews_is_answered_and_on_record(
 
 
 async def test_an_actor_of_one_project_sees_that_project_alone(
-    recorder: Recorder, admin: Door, open_door: OpenDoor, project: str
+    recorder: Recorder, admin: Door, open_door: Any, project: str
 ) -> None:
     await recorder.record(**CALL, project=ONE_PROJECT)
     await recorder.record(**CALL)
@@ -131,7 +131,7 @@ async def test_an_actor_of_one_project_sees_that_project_alone(
 
 
 async def test_what_the_policy_does_not_allow_is_refused_before_it_tells_what_exists(
-    recorder: Recorder, admin: Door, open_door: OpenDoor, project: str
+    recorder: Recorder, admin: Door, open_door: Any, project: str
 ) -> None:
     """A filter by another project's session reviews nothing there."""
     receipt = await recorder.record(**CALL, session_id="theirs")

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import ONE_PROJECT
 from exporting import csv_of, downloaded, exported, exported_rows, fetch, lines_of
 from minio import Minio
 from nats.aio.client import Client
 from seen import interactions, recorded, trail
 from sending import CALL, CALL_CENTS, connect
+from stacks import ONE_PROJECT
 from waiting import until
 
 from sealbook import Recorder

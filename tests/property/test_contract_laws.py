@@ -17,7 +17,7 @@ from sealbook.contract.subjects import is_token, partition_of, submit
 from sealbook.contract.submission import Submission
 from sealbook.contract.upcasting import read_event
 from sealbook.errors import InvalidInput
-from services.ingest.receive import Received, Rejected, receive
+from services.ingest.receive import Received, Rejected, arrive, receive
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 numbers = st.integers() | st.integers(-(10**40), 10**40)
@@ -154,8 +154,11 @@ def test_any_message_of_the_queue_is_received_or_rejected(
     reply = "$JS.ACK.SEALBOOK_SUBMIT.ingest.1.7.7.1700000000000000000.0"
     subject = f"sealbook.submit.{project}"
     message = Msg(_client=None, subject=subject, reply=reply, data=body, headers=headers)  # type: ignore[arg-type]
-    result = receive(message)
+    arrival = arrive(message)
+    result = receive(arrival)
     assert isinstance(result, Received | Rejected)
+    kept = (result.arrival.subject, result.arrival.body, result.arrival.stored_at)
+    assert kept == (subject, body, arrival.stored_at)
     if isinstance(result, Received):
         assert result.project == project
         assert result.id.version == 7
@@ -173,6 +176,7 @@ def test_a_filter_is_read_or_refused(document: dict[str, Any]) -> None:
         wanted = Filter.model_validate(document)
     except ValueError:
         return
+    assert wanted.project is None or is_token(wanted.project)
     again = json.loads(wanted.model_dump_json(by_alias=True, exclude_unset=True))
     assert Filter.model_validate(again) == wanted
 

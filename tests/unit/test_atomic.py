@@ -13,6 +13,7 @@ from sealbook.errors import InvalidInput, Unavailable
 from sealbook.stream.atomic import (
     EXPECTED_SEQUENCE,
     EXPECTED_SUBJECT,
+    HEADER_SPARE_BYTES,
     MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
     DuplicateInBatch,
@@ -140,9 +141,73 @@ async def test_without_an_answer_the_outcome_is_unknown_and_can_be_tried_again(
     assert "same id" in caught.value.remedy
 
 
-async def test_a_message_over_the_servers_limit_is_told_from_a_server_away() -> None:
-    with pytest.raises(InvalidInput, match="1001 bytes is over the server's limit of 1000"):
-        await publish(as_client(Stream(NatsTimeout())), message(1001))
+def wire_size(headers: dict[str, str]) -> int:
+    """What NATS counts beside the body, but for its own line (ADR-4)."""
+    return sum(len(f"{name}: {value}\r\n") for name, value in headers.items())
+
+
+async def test_a_message_over_the_servers_limit_is_not_sent() -> None:
+    stream = Stream(NatsTimeout())
+    # The server would count the headers too, and end the connection: body, 16 of headers, spare.
+    with pytest.raises(InvalidInput, match="1273 bytes is over the server's limit of 1000"):
+        await publish(as_client(stream), message(1001))
+    assert stream.sent == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_body_headers_and_spare_may_fill_the_limit_and_not_one_byte_more(
+    alone: bool,
+) -> None:
+    longest = Stream.max_payload - wire_size(message().headers) - HEADER_SPARE_BYTES
+    stream = Stream({"seq": 1})
+    send = publish if alone else lambda client, one: publish_batch(client, [one])
+    assert await send(as_client(stream), message(longest)) == 1
+    with pytest.raises(InvalidInput, match="1001 bytes"):
+        await send(as_client(stream), message(longest + 1))
+    assert len(stream.sent) == 1
+
+
+async def test_long_headers_count_as_the_body_does() -> None:
+    stream = Stream()
+    one = Outgoing("sealbook.submit.p", b"", {"Nats-Msg-Id": "x" * Stream.max_payload})
+    with pytest.raises(InvalidInput, match="over the server's limit"):
+        await publish(as_client(stream), one)
+    assert stream.sent == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_of_a_batch_with_a_message_over_the_limit_nothing_at_all_is_sent(place: int) -> None:
+    messages = [message(1001 if number == place else 1, number) for number in range(3)]
+    stream = Stream({}, {"seq": 3})
+    with pytest.raises(InvalidInput, match="over the server's limit of 1000"):
+        await publish_batch(as_client(stream), messages)
+    assert stream.sent == []
+
+
+async def test_the_headers_of_a_batch_count_too() -> None:
+    # It would fit alone, without them.
+    longest = Stream.max_payload - wire_size(message().headers) - HEADER_SPARE_BYTES
+    around = {"Nats-Batch-Id": "0" * 32, "Nats-Batch-Sequence": "2"}
+    for size, fits in ((longest - wire_size(around), True), (longest, False)):
+        stream = Stream({}, {"seq": 2})
+        batch = [message(), message(size)]
+        if fits:
+            assert await publish_batch(as_client(stream), batch) == 2
+        else:
+            with pytest.raises(InvalidInput):
+                await publish_batch(as_client(stream), batch)
+        assert len(stream.sent) == (2 if fits else 0)
+
+
+async def test_whatever_is_sent_stays_within_the_limit_on_the_wire() -> None:
+    longest = Stream.max_payload - wire_size(message().headers) - HEADER_SPARE_BYTES
+    around = {"Nats-Batch-Id": "0" * 32, "Nats-Batch-Sequence": "3"}
+    size = longest - wire_size(around)
+    stream = Stream({}, {"seq": 3})
+    await publish_batch(as_client(stream), [message(size, number) for number in range(3)])
+    for _, body, headers in stream.sent:
+        line = len(b"NATS/1.0\r\n\r\n")
+        assert len(body) + wire_size(headers or {}) + line <= Stream.max_payload
 
 
 def test_an_expectation_leaves_the_message_itself_alone() -> None:

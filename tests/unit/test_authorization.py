@@ -94,15 +94,40 @@ def test_a_refusal_for_all_projects_says_so() -> None:
 def test_what_is_allowed_passes() -> None:
     made = policy(reviewer=["support"])
     made.authorize("alice", "review", "support")
-    made.authorize_anywhere("alice", "review")
+    assert made.authorized_projects("alice", "review", "support") == {"support"}
 
 
-def test_authorize_anywhere_refuses_only_who_may_nowhere() -> None:
-    policy(reader=["*"]).authorize_anywhere("alice", "rollup.query")
-    with pytest.raises(Refused):
-        policy(reader=["support"]).authorize_anywhere("alice", "review")
-    with pytest.raises(Refused):
-        policy(reader=[]).authorize_anywhere("alice", "rollup.query")
+def test_a_question_that_names_no_project_looks_where_its_actor_may() -> None:
+    made = policy(reviewer=["support", "sales"], reader=["billing"])
+    assert made.authorized_projects("alice", "review", None) == {"support", "sales"}
+    assert made.authorized_projects("alice", "rollup.query", None) == {
+        *("support", "sales", "billing"),
+    }
+    assert policy(reader=["*"]).authorized_projects("alice", "rollup.query", None) is None
+
+
+def test_a_question_that_names_a_project_is_refused_where_its_actor_may_not() -> None:
+    made = policy(reviewer=["support"], reader=["sales"])
+    assert made.authorized_projects("alice", "rollup.query", "sales") == {"support", "sales"}
+    for project in ("sales", "billing", "*", ""):
+        with pytest.raises(Refused) as caught:
+            made.authorized_projects("alice", "review", project)
+        assert caught.value.project == project
+    assert policy(reader=["*"]).authorized_projects("alice", "rollup.query", "any") is None
+
+
+@pytest.mark.parametrize("project", [None, "support"])
+def test_who_may_nowhere_is_refused_and_not_shown_nothing(project: str | None) -> None:
+    for made, action in (
+        (policy(reader=["support"]), "review"),
+        (policy(reader=["*"]), "review"),
+        (policy(reader=[]), "rollup.query"),
+        (policy(administrator=["*"]), "subject.erase"),
+    ):
+        with pytest.raises(Refused):
+            made.authorized_projects("alice", action, project)
+        with pytest.raises(Refused):
+            made.authorized_projects("mallory", action, project)
 
 
 def test_a_policy_file_is_read(tmp_path: Path) -> None:

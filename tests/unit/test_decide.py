@@ -8,10 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic_core import to_json
 
+from sealbook.contract import subjects
 from sealbook.contract.commands import MAX_REVIEW_IDS, Review
 from sealbook.contract.events import (
+    EVENT_TYPES,
     AccessRefused,
     Cost,
+    DownloadIssued,
     Event,
     ExportCancelled,
     ExportCompleted,
@@ -28,6 +31,7 @@ from sealbook.errors import Conflict, InvalidInput
 from sealbook.projection.projector import Placed
 from sealbook.projection.published import audit_columns, decision_columns, interaction_columns
 from services.review.decide import Standing, conflict, decide
+from services.review.projector import ReviewProjector
 from services.review.rows import INTERACTION_COLUMNS, audit_row, decision_row, interaction_row
 
 ID = UUID("019a0a0a-0000-7abc-8def-0123456789ab")
@@ -226,6 +230,7 @@ AUDITED: list[tuple[Event, dict[str, Any]]] = [
         {"resource": "j", "details": {"error_code": "unavailable"}},
     ),
     (ExportCancelled(**EXPORT, cancelled_at=NOW), {"resource": "j", "details": {}}),
+    (DownloadIssued(**EXPORT, issued_at=NOW), {"resource": "j", "details": {}}),
     (
         ProjectionRebuilt(
             id=UUID(int=9),
@@ -248,6 +253,19 @@ def test_what_a_person_did_stands_in_the_audit_trail(event: Event, row: dict[str
     assert made.keys() == {column.name for column in audit_columns()}
     always = {"log_position": 8, "at": NOW, "actor": "alice", "action": event.type}
     assert made == made | always | row
+
+
+def test_every_event_but_the_recording_itself_is_in_the_audit_trail() -> None:
+    assert {event.type for event, _ in AUDITED} == EVENT_TYPES.keys() - {"interaction.recorded"}
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_review_reads_every_event_so_that_it_can_reach_any_position(event_type: str) -> None:
+    assert ReviewProjector.event_types == ("*.*",)
+    (pattern,) = (subjects.events(kind) for kind in ReviewProjector.event_types)
+    wanted, given = pattern.split("."), subjects.event(3, event_type, "k").split(".")
+    assert len(wanted) == len(given)
+    assert all(one in ("*", other) for one, other in zip(wanted, given, strict=True))
 
 
 def test_what_no_person_did_does_not() -> None:

@@ -213,9 +213,20 @@ def test_service_finds_its_files_where_they_are_mounted(name: str) -> None:
 def test_every_folder_of_secrets_has_its_volume(tmp_path: Path) -> None:
     Secrets(tmp_path).make(Surroundings(), ["admin"])
     targets = {target for target, _ in mounts("secrets").values()}
-    for_operator = {"actors", "provisioner", "recorder"}
-    folders = {folder.name for folder in tmp_path.iterdir()} - for_operator
-    assert {f"/run/sealbook/secrets/{name}" for name in folders} <= targets
+    for_operator = {"actors", "provisioner", "recorder", "auditor"}
+    folders = {folder.name for folder in tmp_path.iterdir()}
+    own = {f"/run/sealbook/secrets/{name}" for name in folders - for_operator}
+    assert own | {"/run/sealbook/secrets"} == {t for t in targets if t.startswith("/run/")}
+    assert for_operator <= folders
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSED))
+def test_only_set_up_and_the_command_line_see_what_is_the_operators(name: str) -> None:
+    allowed = {"secrets": False, "setup": True, "cli": True}
+    operator = {
+        read_only for source, (_, read_only) in mounts(name).items() if source == "operator"
+    }
+    assert operator == ({allowed[name]} if name in allowed else set())
 
 
 def test_only_nats_is_published_and_only_on_loopback() -> None:

@@ -20,6 +20,7 @@ from sealbook.contract.events import (
     EVENT_TYPES,
     AccessRefused,
     Cost,
+    DownloadIssued,
     Event,
     ExportCancelled,
     ExportCompleted,
@@ -130,6 +131,7 @@ NEWEST: tuple[Event, ...] = (
         sealed=SEALED,
     ),
     ExportCancelled(id=ID, job_id=JOB, actor="alice", cancelled_at=AT),
+    DownloadIssued(id=ID, job_id=JOB, actor="alice", issued_at=AT),
     ProjectionRebuilt(
         id=ID,
         projection="review",

@@ -71,6 +71,34 @@ def test_an_idempotency_key_stands_for_the_whole_request() -> None:
     assert job(idempotency_key="k", actor="bob").id != one.id
 
 
+def test_what_asks_the_same_may_ask_at_another_position() -> None:
+    one = job(filter={"project": "support"}, columns=["id"], idempotency_key="k")
+    later = job(filter={"project": "support"}, columns=["id"], idempotency_key="k", as_of=99)
+    assert one.asks_the_same_as(one)
+    assert one.asks_the_same_as(later)
+    assert later.asks_the_same_as(one)
+    # Jobs are left as they are.
+    assert (one.position, later.position) == (7, 99)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"format": "ndjson"},
+        {"filter": {"project": "support"}},
+        {"columns": ["id"]},
+        {"limit": 1},
+        {"payloads": False},
+        {"name": "monthly"},
+        {"idempotency_key": "l"},
+    ],
+)
+def test_what_asks_for_another_file_does_not_ask_the_same(other: dict[str, Any]) -> None:
+    one, another = job(idempotency_key="k"), job(**{"idempotency_key": "k"} | other)
+    assert not one.asks_the_same_as(another)
+    assert not another.asks_the_same_as(one)
+
+
 def test_an_idempotency_key_cannot_pose_as_a_request() -> None:
     content = job().request_body().decode()
     assert job(idempotency_key=content[:128]).id != job().id
@@ -108,7 +136,10 @@ def test_a_request_body_reads_back_as_the_same_job() -> None:
         ({"order": CANARY}, "`order`: unknown field"),
         ({"filter": {"projekt": CANARY}}, "`filter.projekt`: unknown field"),
         ({"limit": 0}, "`limit`"),
+        ({"limit": 2**53 + 1}, "`limit`"),
         ({"as_of": -1}, "`as_of`"),
+        ({"as_of": 2**53 + 1}, "`as_of`"),
+        ({"filter": {"project": f"{CANARY}.b"}}, "`filter.project`"),
         ({"idempotency_key": CANARY * 20}, "`idempotency_key`"),
         ({"columns": [CANARY] * 65}, "`columns`"),
         ({"format": [CANARY]}, "`format`"),

@@ -81,7 +81,9 @@ def test_a_user_is_known_only_within_a_project() -> None:
         ("parent_id", CANARY),
         *(("min_cost", value) for value in (CANARY, -1, "NaN", "Infinity", "1e999999", "1e31")),
         *(("min_latency_ms", value) for value in (CANARY, -1, "nan")),
-        ("project", CANARY * 30),
+        *(("project", value) for value in (CANARY * 30, f"{CANARY}'x", f"{CANARY}.b", "", 7)),
+        *(("project", value) for value in ("*", ">", f"{CANARY} b", f"{CANARY}\n", "größe")),
+        *(("project", value) for value in (f"{CANARY}\0", "x" * 65)),
         ("user", [CANARY]),
         ("model", f"{CANARY}\0"),
         ("tag", f"\0{CANARY}"),
@@ -95,8 +97,9 @@ def test_what_does_not_fit_is_named_and_not_quoted(field: str, value: Any) -> No
     ("fields", "sql"),
     [
         ({}, "true"),
-        ({"project": "o'x"}, "project = 'o''x'"),
+        ({"project": "support"}, "project = 'support'"),
         ({"provider": "openai"}, "provider = 'openai'"),
+        ({"provider": "o'x"}, "provider = 'o''x'"),
         ({"status": "error"}, "status = 'error'"),
         ({"review_state": "flagged"}, "review_state = 'flagged'"),
         ({"session_id": "s"}, "session_id = 's'"),
@@ -122,6 +125,17 @@ def test_each_field_is_one_condition(fields: dict[str, Any], sql: str) -> None:
 def test_a_user_is_searched_by_the_hash_and_never_by_name() -> None:
     sql = where(read(user=CANARY, project="support"), "00ff")
     assert sql == "true AND project = 'support' AND user_hash = '00ff'"
+
+
+def test_a_user_without_a_hash_is_nobody_and_matches_nothing() -> None:
+    # Not `user_hash IS NULL`, which would match everything without a user.
+    assert where(read(user=CANARY, project="support"), None) == "false"
+    assert where(read(user=CANARY, project="support"), "") == "false"
+
+
+@pytest.mark.parametrize("project", ["a", "A-z_09", "x" * 64])
+def test_a_project_is_a_name_that_a_project_can_have(project: str) -> None:
+    assert read(project=project).project == project
 
 
 def test_all_conditions_hold_together() -> None:

@@ -207,6 +207,31 @@ async def test_a_wrapped_key_cannot_pose_as_another_scopes(
         await Keyring(store, provider).for_scopes([DAY])
 
 
+async def test_a_question_for_an_existing_key_makes_none(
+    keyring: Keyring, store: Store, provider: Provider
+) -> None:
+    assert await keyring.existing(ADA) is None
+    assert (store.keys, provider.wrapped) == ({}, {})
+    # And it is not remembered that there was none.
+    made = (await keyring.for_scopes([ADA]))[ADA]
+    assert await keyring.existing(ADA) == made
+    assert await keyring.existing(DAY) is None
+    assert len(store.keys) == 1
+
+
+async def test_an_existing_key_is_found_once_and_then_cached(
+    keyring: Keyring, store: Store, provider: Provider, clock: Clock
+) -> None:
+    made = (await Keyring(store, provider).for_scopes([ADA]))[ADA]
+    reads, unwraps = store.reads, provider.unwraps
+    assert await keyring.existing(ADA) == await keyring.existing(ADA) == made
+    assert await keyring.for_ids([made.id]) == {made.id: made}
+    assert (store.reads - reads, provider.unwraps - unwraps) == (1, 1)
+    clock.now += CACHE_SECONDS
+    store.keys.clear()
+    assert await keyring.existing(ADA) is None
+
+
 async def test_asking_for_nothing_asks_nobody(keyring: Keyring, store: Store) -> None:
     assert await keyring.for_scopes([]) == {}
     assert await keyring.for_ids([]) == {}

@@ -1,5 +1,6 @@
 """The bus's permissions: a configuration the server takes, and no voice but one's own."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ from sealbook.contract.events import EVENT_TYPES
 from sealbook.embedded.binaries import program
 from sealbook.errors import InvalidInput
 from sealbook.provision.permissions import (
+    AUDITOR,
+    FIXED,
     PROVISIONER,
     RECORDER,
     SERVICES,
@@ -19,16 +22,17 @@ from sealbook.provision.permissions import (
     render,
 )
 
-BY_NAME = {user.name: user for user in SERVICES}
+LOG = subjects.LOG_STREAM
 ALICE, BOB = actor("alice"), actor("bob")
-EVERYONE = [PROVISIONER, RECORDER, *SERVICES, ALICE, BOB]
+EVERYONE = [*FIXED, ALICE, BOB]
+NAMES = {user.name for user in EVERYONE}
 APPENDS = {
     "ingest": {"interaction.recorded"},
     "review": {"interaction.reviewed", "interaction.opened", "projection.rebuilt"},
     "rollup": {"projection.rebuilt"},
     "export": {
         *("export.requested", "export.completed", "export.failed", "export.cancelled"),
-        "projection.rebuilt",
+        *("download.issued", "projection.rebuilt"),
     },
 }
 
@@ -40,6 +44,17 @@ def overlap(one: str, other: str) -> bool:
         if ">" in (a, b):
             return True
         if "*" not in (a, b) and a != b:
+            return False
+    return len(left) == len(right)
+
+
+def within(one: str, other: str) -> bool:
+    """Whether every subject that `one` matches is matched by `other`."""
+    left, right = one.split("."), other.split(".")
+    for place, wanted in enumerate(right):
+        if wanted == ">":
+            return len(left) > place
+        if place >= len(left) or left[place] == ">" or (wanted != "*" and left[place] != wanted):
             return False
     return len(left) == len(right)
 
@@ -58,6 +73,19 @@ def test_overlap_is_nats_own_rule() -> None:
     assert not overlap("a.>", "a")
     assert not overlap("a.b", "a.b.c")
     assert not overlap("a.*", "b.*")
+    assert within("a.b", "a.*")
+    assert within("a.*.c", "a.>")
+    assert not within("a.*", "a.b")
+    assert not within("a.>", "a.*")
+    assert not within("a", "a.>")
+    assert not within("a.b.c", "a.b")
+
+
+def test_the_fixed_users_are_these() -> None:
+    assert (PROVISIONER, RECORDER, AUDITOR, *SERVICES) == FIXED
+    assert [user.name for user in FIXED] == [
+        *("provisioner", "recorder", "auditor", "ingest", "review", "rollup", "export"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +105,17 @@ def test_the_server_takes_the_configuration(tmp_path: Path, password: str) -> No
     assert "is valid" in done.stderr + done.stdout
 
 
-def test_every_user_is_rendered_with_its_own_inbox() -> None:
+def test_every_user_is_rendered_with_its_own_inbox_and_nothing_it_was_not_given() -> None:
     rendered = render([(user, f"password of {user.name}") for user in EVERYONE])
+    assert "allow_responses" not in rendered
+    assert rendered.count("user: ") == len(EVERYONE)
     for user in EVERYONE:
         block = rendered.partition(f'user: "{user.name}"')[2].partition("user:")[0]
         assert f'"password of {user.name}"' in block
-        assert re.findall(r"_INBOX_(\w+)", block) == [user.name, user.name]
-        assert all(f'"{subject}"' in block for subject in (*user.publish, *user.subscribe))
+        permissions = re.search(r"publish: (\[.*?\]), subscribe: (\[.*?\]) } }", block)
+        assert permissions is not None
+        assert json.loads(permissions[1]) == list(user.publish)
+        assert json.loads(permissions[2]) == [*user.subscribe, f"_INBOX.{user.name}.>"]
 
 
 def test_an_actor_speaks_under_its_own_name_only() -> None:
@@ -116,10 +148,85 @@ def test_nobody_else_gives_commands(user: BusUser) -> None:
 
 
 @pytest.mark.parametrize("user", EVERYONE, ids=lambda user: user.name)
-def test_nobody_is_granted_an_inbox_by_a_list(user: BusUser) -> None:
-    # Its own comes with the rendering; another one would let it read or forge replies.
-    granted = (*user.publish, *user.subscribe)
-    assert not [subject for subject in granted if subject.startswith(("_INBOX", ">", "*"))]
+def test_nobody_hears_an_inbox_but_its_own(user: BusUser) -> None:
+    # Its own comes with the rendering; another one would let it read others' replies.
+    assert not may_hear(user, "_INBOX.>")
+    assert not [subject for subject in user.subscribe if subject.startswith(("_", "$", ">", "*"))]
+    own = f"{subjects.inbox(user.name)}.>"
+    others = [name for name in (*NAMES, f"{user.name}2", user.name[:-1]) if name != user.name]
+    assert not [name for name in others if overlap(own, f"{subjects.inbox(name)}.>")]
+
+
+@pytest.mark.parametrize("user", EVERYONE, ids=lambda user: user.name)
+def test_only_who_answers_may_publish_into_inboxes(user: BusUser) -> None:
+    assert may_publish(user, "_INBOX.>") == (user in SERVICES)
+    if user in SERVICES:
+        assert [subject for subject in user.publish if subject.startswith("_")] == ["_INBOX.>"]
+    # Not even into one's own: replies are others' business.
+    elif not any(overlap("_INBOX.>", subject) for subject in user.publish):
+        assert not may_publish(user, f"{subjects.inbox(user.name)}.x")
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda user: user.name)
+def test_an_answer_reaches_an_inbox_or_what_the_service_itself_may_write(service: BusUser) -> None:
+    """The caller chooses where an answer goes: nothing but inboxes may be there for answers."""
+    for place in ("sealbook.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX"):
+        assert not overlap("_INBOX.>", place)
+    appended = {subjects.events(kind) for kind in (*APPENDS[service.name], "access.refused")}
+    for granted in service.publish:
+        if overlap(granted, "sealbook.log.>"):
+            assert granted in appended | {subjects.events("export.*")}
+        assert not overlap(granted, "sealbook.submit.>")
+        assert not overlap(granted, "sealbook.command.>")
+        assert not overlap(granted, "$SYS.>")
+
+
+JETSTREAM = {
+    "provisioner": {"$JS.API.>"},
+    "recorder": set(),
+    "auditor": {
+        f"$JS.API.CONSUMER.CREATE.{LOG}.>",
+        f"$JS.API.CONSUMER.MSG.NEXT.{LOG}.>",
+        f"$JS.API.STREAM.INFO.{LOG}",
+    },
+    "alice": set(),
+    "bob": set(),
+}
+JETSTREAM["review"] = JETSTREAM["rollup"] = JETSTREAM["auditor"] | {f"$JS.API.DIRECT.GET.{LOG}"}
+JETSTREAM["ingest"] = {
+    f"$JS.API.STREAM.INFO.{LOG}",
+    f"$JS.API.DIRECT.GET.{LOG}",
+    "$JS.API.CONSUMER.MSG.NEXT.SEALBOOK_SUBMIT.ingest",
+    "$JS.API.CONSUMER.INFO.SEALBOOK_SUBMIT.ingest",
+    "$JS.ACK.SEALBOOK_SUBMIT.ingest.>",
+}
+JETSTREAM["export"] = JETSTREAM["review"] | {
+    "$JS.API.CONSUMER.MSG.NEXT.SEALBOOK_JOB.export",
+    "$JS.API.CONSUMER.INFO.SEALBOOK_JOB.export",
+    "$JS.ACK.SEALBOOK_JOB.export.>",
+}
+
+
+@pytest.mark.parametrize("user", EVERYONE, ids=lambda user: user.name)
+def test_everyone_asks_of_jetstream_what_it_needs_and_no_more(user: BusUser) -> None:
+    asked = {subject for subject in user.publish if overlap(subject, "$JS.>")}
+    assert asked == JETSTREAM[user.name]
+    assert {subject for subject in user.publish if subject.startswith((">", "*"))} == set()
+
+
+def test_the_auditor_reads_the_log_and_does_nothing_else() -> None:
+    assert set(AUDITOR.publish) == JETSTREAM["auditor"]
+    assert list(AUDITOR.subscribe) == []
+    assert not may_publish(AUDITOR, "sealbook.>")
+    assert all(within(subject, "$JS.API.>") for subject in AUDITOR.publish)
+    assert not [subject for subject in AUDITOR.publish if "SUBMIT" in subject or "JOB" in subject]
+
+
+def test_no_actor_reads_the_log() -> None:
+    reads = (f"$JS.API.CONSUMER.*.{LOG}.>", f"$JS.API.DIRECT.GET.{LOG}", "$JS.API.STREAM.>")
+    for pattern in (*reads, "sealbook.log.>"):
+        assert not may_publish(ALICE, pattern)
+        assert not may_hear(ALICE, pattern)
 
 
 @pytest.mark.parametrize("user", EVERYONE, ids=lambda user: user.name)
@@ -132,7 +239,7 @@ def test_a_service_appends_its_own_events_and_no_others(user: BusUser, event_typ
 @pytest.mark.parametrize(
     ("pattern", "allowed"),
     [
-        ("sealbook.submit.>", {"recorder", "ingest"}),
+        ("sealbook.submit.>", {"recorder"}),
         ("sealbook.job.>", {"export", "alice", "bob"}),
         ("sealbook.notice.>", {"export"}),
         ("$JS.API.STREAM.CREATE.*", {"provisioner"}),
@@ -142,6 +249,13 @@ def test_a_service_appends_its_own_events_and_no_others(user: BusUser, event_typ
         ("$JS.API.STREAM.UPDATE.*", {"provisioner"}),
         ("$JS.API.CONSUMER.DELETE.*.*", {"provisioner"}),
         ("$JS.API.CONSUMER.CREATE.SEALBOOK_SUBMIT.>", {"provisioner"}),
+        ("$JS.API.CONSUMER.CREATE.SEALBOOK_JOB.>", {"provisioner"}),
+        (
+            f"$JS.API.CONSUMER.CREATE.{LOG}.>",
+            {"provisioner", "auditor", "review", "rollup", "export"},
+        ),
+        ("_INBOX.>", {"ingest", "review", "rollup", "export"}),
+        ("_INBOX.alice.x", {"ingest", "review", "rollup", "export"}),
         ("$JS.ACK.SEALBOOK_SUBMIT.>", {"ingest"}),
         ("$JS.ACK.SEALBOOK_JOB.>", {"export"}),
         ("$SYS.>", set()),
@@ -188,7 +302,7 @@ def test_an_actors_name_is_a_token(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ingest", "review", "rollup", "export", "recorder", "provisioner"]
+    "name", ["ingest", "review", "rollup", "export", "recorder", "provisioner", "auditor"]
 )
 def test_an_actor_cannot_take_the_name_of_a_part(name: str) -> None:
     with pytest.raises(InvalidInput, match=f"'{name}' is taken"):

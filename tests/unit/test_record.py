@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from nats.aio.msg import Msg
 
 from sealbook.contract.documents import compact
 from sealbook.contract.events import InteractionRecorded
@@ -20,7 +19,7 @@ from sealbook.sealing.cipher import DataKey, unseal
 from sealbook.sealing.keyring import Scope
 from sealbook.sealing.payload import Payload
 from services.ingest.price import PriceBook
-from services.ingest.receive import Received, receive
+from services.ingest.receive import Arrival, Received, receive
 from services.ingest.record import Draft, Rules, draft, sealed
 from services.ingest.redact import Redactor, builtin_rules
 
@@ -28,6 +27,7 @@ RULES = Rules(Redactor(builtin_rules()), PriceBook())
 INDEX_KEY = DataKey(UUID(int=1), b"i" * 32)
 DATA_KEY = DataKey(UUID(int=2), b"d" * 32)
 STORED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ID = UUID("019a0a0a-0000-7abc-8def-0123456789ab")
 CANARY = "canary-7f3a"
 EMAIL = "ada.lovelace@example.org"
 OPENAI = {
@@ -44,15 +44,8 @@ OPENAI = {
 
 
 def received(**fields: Any) -> Received:
-    stored_ns = int(STORED.timestamp()) * 10**9
-    result = receive(
-        Msg(
-            _client=None,  # type: ignore[arg-type]
-            subject="sealbook.submit.support",
-            reply=f"$JS.ACK.SEALBOOK_SUBMIT.ingest.1.7.7.{stored_ns}.0",
-            data=compact({"provider": "acme", "model": "m"} | fields),
-        )
-    )
+    body = compact({"provider": "acme", "model": "m"} | fields)
+    result = receive(Arrival("sealbook.submit.support", body, 7, STORED, ID))
     assert isinstance(result, Received)
     return result
 
@@ -100,9 +93,9 @@ def test_unknown_usage_and_cost_stay_unknown() -> None:
 
 
 def test_an_explicit_cost_is_kept_to_the_last_digit() -> None:
-    one = event(cost="0.000000000000000000000000000001", currency="EUR")
+    one = event(cost="0.00000000000000000001", currency="EUR")
     assert one.cost is not None
-    assert (one.cost.total, one.cost.currency) == (Decimal("1e-30"), "EUR")
+    assert (one.cost.total, one.cost.currency) == (Decimal("1e-20"), "EUR")
 
 
 @pytest.mark.parametrize("skew", [timedelta(0), timedelta(minutes=5), timedelta(minutes=-5)])
@@ -268,6 +261,15 @@ def test_the_seal_is_bound_to_the_event() -> None:
     ):
         with pytest.raises(SealBroken):
             opened(one.model_copy(update=changed))
+
+
+def test_the_seal_outlives_a_new_version_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An event that was upcast says the newest version; what was sealed is what it was.
+    one = made(user=EMAIL)
+    old = sealed(one, DATA_KEY)
+    monkeypatch.setattr(InteractionRecorded, "version", InteractionRecorded.version + 1)
+    assert opened(old).rest_fields()["user"] == EMAIL
+    assert opened(sealed(one, DATA_KEY)).rest_fields()["user"] == EMAIL
 
 
 def test_the_key_is_the_data_subjects_else_the_days() -> None:

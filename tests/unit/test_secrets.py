@@ -74,7 +74,7 @@ def test_an_actor_whose_file_is_gone_is_shut_out(secrets: Secrets) -> None:
     assert '"alice"' not in (secrets.folder / "nats" / "auth.conf").read_text()
 
 
-@pytest.mark.parametrize("name", ["../alice", "a/b", "", "*", "ingest"])
+@pytest.mark.parametrize("name", ["../alice", "a/b", "", "*", "ingest", "auditor"])
 def test_a_bad_actor_name_is_refused_before_its_file_is_written(
     secrets: Secrets, name: str
 ) -> None:
@@ -106,12 +106,23 @@ def test_only_export_and_the_provisioner_know_the_object_store(secrets: Secrets)
 
 
 def test_no_folder_holds_another_users_password(secrets: Secrets) -> None:
-    users = (*SERVICES, "provisioner", "recorder")
+    users = (*SERVICES, "provisioner", "recorder", "auditor")
     passwords = {name: secrets.password(name, "sealbook_nats_password") for name in users}
     assert len(set(passwords.values())) == len(users)
     for name in users:
         text = b"\n".join(path.read_bytes() for path in (secrets.folder / name).iterdir()).decode()
         assert [other for other in users if passwords[other] in text] == [name]
+
+
+@pytest.mark.parametrize("name", ["recorder", "auditor"])
+def test_who_only_speaks_to_the_bus_has_a_password_and_nothing_else(
+    secrets: Secrets, name: str
+) -> None:
+    folder = secrets.folder / name
+    assert [path.name for path in folder.iterdir()] == ["sealbook_nats_password"]
+    rendered = (secrets.folder / "nats" / "auth.conf").read_text()
+    password = (folder / "sealbook_nats_password").read_text()
+    assert f'user: "{name}", password: "{password}"' in rendered
 
 
 def test_the_key_file_is_one(secrets: Secrets) -> None:

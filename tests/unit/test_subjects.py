@@ -8,6 +8,7 @@ import pytest
 
 from sealbook.contract import subjects
 from sealbook.errors import InvalidInput
+from sealbook.stream.bus import BusAddress
 
 NAUGHTY = Path(__file__).parents[3] / "shared/data/json/naughty/blns.json"
 
@@ -18,6 +19,7 @@ BUILDERS: list[Callable[[str], str]] = [
     lambda name: subjects.event(0, "interaction.recorded", name),
     lambda name: subjects.event_anywhere("export.*", name),
     lambda name: subjects.notice("export", name),
+    subjects.inbox,
 ]
 
 
@@ -47,6 +49,7 @@ def matches(pattern: str, subject: str) -> bool:
         (subjects.event_anywhere("export.*", "j"), "sealbook.log.*.export.*.j"),
         (subjects.events("interaction.reviewed"), "sealbook.log.*.interaction.reviewed.*"),
         (subjects.notice("rebuild", "review"), "sealbook.notice.rebuild.review"),
+        (subjects.inbox("alice"), "_INBOX.alice"),
     ],
 )
 def test_subjects_are_spelled_as_the_interface_says(built: str, spelled: str) -> None:
@@ -128,6 +131,14 @@ def test_streams_hold_what_is_published_for_them() -> None:
     assert matches(subjects.ALL_JOBS, subjects.export_job("a"))
     assert matches(subjects.commands("review"), subjects.command("a", "review"))
     assert not matches(subjects.commands("review"), subjects.command("a", "review.claim"))
+    assert matches(subjects.ALL_NOTICES, subjects.notice("export", "j"))
+
+
+def test_a_client_gets_its_replies_in_its_own_inbox() -> None:
+    assert BusAddress("nats://h", user="alice").inbox_prefix == subjects.inbox("alice")
+    for name in ("alice.b", "*", ">", ""):
+        with pytest.raises(InvalidInput):
+            subjects.inbox(name)
 
 
 # http://www.isthe.com/chongo/tech/comp/fnv/ (test vectors of FNV-1a, 32 bits)

@@ -31,7 +31,7 @@ FULL: dict[str, Any] = {
     "usage": {"input": 1, "cache_read": 2, "output": 3, "reasoning": 0},
     "input_tokens": 3,
     "output_tokens": 2**53,
-    "cost": "0.000000000000000000000000000001",
+    "cost": "0.00000000000000000001",
     "currency": "EUR",
     "latency_ms": 187.5,
     "time_to_first_token_ms": 0,
@@ -54,7 +54,7 @@ def refusal(document: Any) -> str:
 def test_every_field_is_read() -> None:
     read = Submission.read(parse(compact(FULL)))
     assert (str(read.id), read.project, read.currency) == (ID, "support", "EUR")
-    assert read.cost == Decimal("1e-30")
+    assert read.cost == Decimal("1e-20")
     assert read.usage is not None
     assert read.usage.buckets() == Usage(input=1, cache_read=2, output=3, reasoning=0)
     assert read.metadata == {"n": 10**30, "x": [None]}
@@ -99,6 +99,7 @@ def test_unknown_fields_are_refused_by_name(document: Any, named: str) -> None:
         ("input_tokens", CANARY),
         *(("input_tokens", value) for value in (-1, 2**53 + 1, 1.5, "3", True)),
         *(("cost", value) for value in (CANARY, -1, "NaN", "sNaN", "Infinity", "1e31", "1e-31")),
+        *(("cost", value) for value in ("1e20", "1e-21", "9" * 21, "1.00000000000000000000")),
         *(("currency", value) for value in (CANARY, "usd", "US", "USD\n")),
         *(("latency_ms", value) for value in (CANARY, -1, 1e13, "inf", "nan")),
         *(("status", value) for value in (CANARY, "Success", 7)),
@@ -113,6 +114,12 @@ def test_a_value_that_does_not_fit_is_named_and_never_quoted(field: str, value: 
     message = refusal({"provider": "p", field: value})
     assert f"`{field}" in message
     assert "canary" not in message
+
+
+@pytest.mark.parametrize("cost", ["1e19", "9" * 20, "1e-20", "1234567890.0123456789", "0"])
+def test_a_cost_of_twenty_digits_is_kept_to_the_last(cost: str) -> None:
+    read = Submission.read(parse(compact({"cost": cost})))
+    assert read.cost == Decimal(cost)
 
 
 @pytest.mark.parametrize(

@@ -52,10 +52,9 @@ def run() -> None:
         sys.exit(2)
     except click.Abort:
         sys.exit(130)
-    except InvalidInput as error:
-        _explain(error, 2)
     except SealbookError as error:
-        _explain(error, 1)
+        # A service that was asked for what does not fit says so with the same code.
+        _explain(error, 2 if error.code == InvalidInput.code else 1)
 
 
 def _explain(error: SealbookError, code: int) -> None:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 PIPED_WIDTH = 120
+_PROSE = {"details", "state", "model"}
+"""Columns that may be broken into lines; ids and times are to be copied."""
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -40,7 +42,7 @@ def as_table(
     for name in columns:
         align: Literal["right", "left"] = "right" if name in right else "left"
         shown.add_column(
-            name.replace("_", " "), justify=align, overflow="fold", no_wrap=name.endswith("id")
+            name.replace("_", " "), justify=align, overflow="fold", no_wrap=name not in _PROSE
         )
     for row in rows:
         shown.add_row(*(cell(row.get(name)) for name in columns))

@@ -1,0 +1,23 @@
+"""Waiting until review's published views show a position, so that readers see their own writes."""
+
+import asyncio
+
+from sqlalchemy import Connection, select
+
+from sealbook.projection.published import review_position
+from sealbook.runtime.database import Database
+
+STEPS_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+async def shows(database: Database, position: int) -> bool:
+    """Whether the views stand at `position` or beyond it, now or within some three seconds."""
+    for wait_s in STEPS_SECONDS:
+        if await database.run(_reached) >= position:
+            return True
+        await asyncio.sleep(wait_s)
+    return await database.run(_reached) >= position
+
+
+def _reached(connection: Connection) -> int:
+    return int(connection.execute(select(review_position.c.position)).scalar_one())
