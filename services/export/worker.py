@@ -108,7 +108,8 @@ class Worker:
                 f"The position {request.as_of} lies ahead of the log, which ended at {until}.",
                 remedy="Leave `as_of` out, or name a position that has been reached.",
             )
-        if not await shows(self.process.database, request.as_of or until):
+        awaited = until if request.as_of is None else request.as_of
+        if not await shows(self.process.database, awaited):
             raise Unavailable(
                 "The projection review has not caught up with the log yet.",
                 remedy="It does so by itself; see `sealbook status`.",

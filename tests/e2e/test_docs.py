@@ -108,12 +108,16 @@ def test_every_command_of_the_quickstart_works(shell: Shell) -> None:
 
 def follow(shell: Shell, block: Block) -> str:
     """Run a block; what was recorded a moment ago may need another moment to be seen."""
-    expected = int(block.how.removeprefix("fails with ") or 0)
+    kind, _, value = block.how.partition(" ")
+    expected = int(value.removeprefix("with ")) if kind == "fails" else 0
+    shown = value if kind == "until" else ""
     deadline = time.monotonic() + UP_SECONDS
     while True:
         done = shell.run(block)
-        if done.returncode == expected or time.monotonic() > deadline:
+        right = done.returncode == expected and shown in done.stdout
+        if right or time.monotonic() > deadline:
             break
         time.sleep(0.5)
+    assert shown in done.stdout
     assert done.returncode == expected, f"{block.code}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr

@@ -265,12 +265,14 @@ async def test_a_broken_job_message_becomes_a_failed_export_and_the_next_goes_on
     assert row["state"] == "completed"
 
 
-async def test_a_position_ahead_of_the_log_fails(exporter: Door, admin: Door) -> None:
-    request = {"format": "csv", "as_of": 2**40}
-    job_id = (await exporter.ask("export.request", **request))["job_id"]
-    row = await until(
-        lambda: one_job(exporter, job_id), lambda row: row.get("state") == "failed", "the failure"
-    )
+async def test_a_position_ahead_of_the_log_is_refused_at_the_door_and_fails_on_the_bus(
+    exporter: Door, jobs: Client
+) -> None:
+    body = {"format": "csv", "as_of": 2**40}
+    error = await refusal(exporter, **body)
+    assert (error.code, "lies ahead of the log" in error.message) == ("invalid", True)
+    sequence = await publish_job(jobs, body)
+    [row] = await until(lambda: failed(exporter, sequence), bool, "the failed export")
     assert row["error_code"] == "invalid"
 
 

@@ -86,8 +86,7 @@ def test_other_messages_have_other_derived_ids() -> None:
 
 def test_headers_of_the_bus_and_of_events_are_ignored() -> None:
     headers = {"Nats-Sequence": "99", "ce-type": "interaction.recorded", "ce-id": str(OTHER)}
-    assert accepted({}, headers=headers) != accepted({})
-    assert accepted({}, headers=headers).id == accepted({}).id
+    assert accepted({}, headers=headers) == accepted({})
     assert accepted({}, headers=headers).arrival.sequence == 7
 
 

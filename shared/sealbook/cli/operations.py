@@ -52,8 +52,12 @@ async def list_quarantine(door: Door, limit: int, as_json: bool) -> None:
     if as_json:
         out.as_json({"entries": reply["entries"], "counts": reply["counts"]})
         return
-    columns = ("id", "stored_at", "project", "reason", "size_bytes", "interaction_id")
-    out.table("Quarantine", columns, reply["entries"], right=("id", "size_bytes"))
+    columns = ("id", "time", "project", "reason", "bytes", "interaction_id")
+    rows = [
+        entry | {"time": out.moment(entry["stored_at"]), "bytes": entry["size_bytes"]}
+        for entry in reply["entries"]
+    ]
+    out.table("Quarantine", columns, rows, right=("id", "bytes"))
 
 
 @quarantine.command("retry")
