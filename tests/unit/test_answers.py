@@ -1,4 +1,4 @@
-"""Answers to commands: into the inbox of who asks and nowhere else, and never over the limit."""
+"""Answers to commands: over to the account of who asks, nowhere else, never over the limit."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -65,7 +65,7 @@ class Service:
         self.refusals.append((actor, action, project, resource))
 
     async def ask(
-        self, reply: str = "_INBOX.alice.x", *, body: bytes = b"{}", actor: str = "alice"
+        self, reply: str = "_R_.alice.x", *, body: bytes = b"{}", actor: str = "alice"
     ) -> list[dict[str, Any]]:
         asked = Asked(reply, body, actor)
         await self.endpoint(SimpleNamespace(raw_message=asked, body=b"what FastStream made of it"))
@@ -81,10 +81,10 @@ async def echo(actor: str, command: Echo) -> dict[str, Any]:
     return {"actor": actor, "text": "x" * command.size}
 
 
-async def test_an_answer_goes_to_the_inbox_of_who_asks() -> None:
+async def test_an_answer_goes_over_to_the_account_of_who_asks() -> None:
     service = Service(echo)
     assert service.heard == ["sealbook.command.*.echo"]
-    for reply in ("_INBOX.alice.x", "_INBOX.alice.a.b.c"):
+    for reply in ("_R_.D6wKlU.YypM3z", "_R_.x"):
         assert await service.ask(reply) == [{"ok": True, "actor": "alice", "text": ""}]
     assert (service.count("ok"), service.count("no_inbox")) == (2, 0)
 
@@ -94,16 +94,13 @@ async def test_an_answer_goes_to_the_inbox_of_who_asks() -> None:
     [
         "",
         "_INBOX",
-        "_INBOX.",
-        "_INBOX.alice",
-        "_INBOX.alicea.x",
-        "_INBOX.bob.x",
-        "_INBOX.>",
-        "_INBOX.*.x",
-        "_INBOX_alice.x",
-        "_inbox.alice.x",
-        " _INBOX.alice.x",
-        "sealbook._INBOX.alice.x",
+        "_INBOX.alice.x",
+        "_INBOX.review.x",
+        "_R_",
+        "_R_x.y",
+        "_r_.x",
+        " _R_.x",
+        "sealbook._R_.x",
         "sealbook.log.0.interaction.reviewed.k",
         "sealbook.log.0.access.refused.k",
         "sealbook.submit.support",
@@ -125,13 +122,6 @@ async def test_who_wants_the_answer_elsewhere_gets_none_and_nothing_is_done(repl
     assert await service.ask(reply, body=b"no JSON") == []
     assert done == []
     assert (service.count("no_inbox"), service.count("ok"), service.count("invalid")) == (2, 0, 0)
-
-
-async def test_one_actors_inbox_is_no_inbox_of_another() -> None:
-    service = Service(echo)
-    assert await service.ask("_INBOX.alice.x", actor="alice-2") == []
-    assert await service.ask("_INBOX.alice-2.x", actor="alice") == []
-    assert len(await service.ask("_INBOX.alice-2.x", actor="alice-2")) == 1
 
 
 async def test_an_answer_may_fill_a_message_and_not_one_byte_more() -> None:

@@ -82,10 +82,36 @@ def test_overlap_is_nats_own_rule() -> None:
 
 
 def test_the_fixed_users_are_these() -> None:
-    assert (PROVISIONER, RECORDER, AUDITOR, *SERVICES) == FIXED
+    assert (PROVISIONER, AUDITOR, *SERVICES, RECORDER) == FIXED
     assert [user.name for user in FIXED] == [
-        *("provisioner", "recorder", "auditor", "ingest", "review", "rollup", "export"),
+        *("provisioner", "auditor", "ingest", "review", "rollup", "export", "recorder"),
     ]
+
+
+def test_who_uses_the_services_is_in_another_account_than_they_are() -> None:
+    rendered = render([(user, "p") for user in EVERYONE])
+    inside, _, outside = rendered.partition("CLIENTS {")
+    for user in EVERYONE:
+        ours = user in (PROVISIONER, AUDITOR, *SERVICES)
+        assert (f'user: "{user.name}"' in inside) == ours
+        assert (f'user: "{user.name}"' in outside) != ours
+    assert "jetstream: enabled" in inside
+    assert "jetstream" not in outside
+
+
+def test_only_submissions_jobs_commands_and_notices_lead_across() -> None:
+    rendered = render([(user, "p") for user in EVERYONE])
+    crossing = {
+        ("service", "sealbook.submit.*"),
+        ("service", "sealbook.job.export.*"),
+        ("service", "sealbook.command.>"),
+        ("stream", "sealbook.notice.>"),
+    }
+    assert set(re.findall(r'{ (service|stream): "([^"]+)"', rendered)) == crossing
+    imported = re.findall(
+        r'{ (service|stream): { account: SEALBOOK, subject: "([^"]+)" } }', rendered
+    )
+    assert set(imported) == crossing
 
 
 @pytest.mark.parametrize(
@@ -158,20 +184,18 @@ def test_nobody_hears_an_inbox_but_its_own(user: BusUser) -> None:
 
 
 @pytest.mark.parametrize("user", EVERYONE, ids=lambda user: user.name)
-def test_only_who_answers_may_publish_into_inboxes(user: BusUser) -> None:
-    assert may_publish(user, "_INBOX.>") == (user in SERVICES)
-    if user in SERVICES:
-        assert [subject for subject in user.publish if subject.startswith("_")] == ["_INBOX.>"]
-    # Not even into one's own: replies are others' business.
-    elif not any(overlap("_INBOX.>", subject) for subject in user.publish):
-        assert not may_publish(user, f"{subjects.inbox(user.name)}.x")
+def test_only_who_answers_may_publish_answers(user: BusUser) -> None:
+    assert may_publish(user, "_R_.>") == (user in SERVICES)
+    # Nobody publishes into inboxes: answers come from the server, or over the crossing.
+    assert not may_publish(user, "_INBOX.>")
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda user: user.name)
-def test_an_answer_reaches_an_inbox_or_what_the_service_itself_may_write(service: BusUser) -> None:
-    """The caller chooses where an answer goes: nothing but inboxes may be there for answers."""
-    for place in ("sealbook.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX"):
-        assert not overlap("_INBOX.>", place)
+def test_an_answer_reaches_the_crossing_or_what_the_service_itself_may_write(
+    service: BusUser,
+) -> None:
+    for place in ("sealbook.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>"):
+        assert not overlap("_R_.>", place)
     appended = {subjects.events(kind) for kind in (*APPENDS[service.name], "access.refused")}
     for granted in service.publish:
         if overlap(granted, "sealbook.log.>"):
@@ -254,8 +278,8 @@ def test_a_service_appends_its_own_events_and_no_others(user: BusUser, event_typ
             f"$JS.API.CONSUMER.CREATE.{LOG}.>",
             {"provisioner", "auditor", "review", "rollup", "export"},
         ),
-        ("_INBOX.>", {"ingest", "review", "rollup", "export"}),
-        ("_INBOX.alice.x", {"ingest", "review", "rollup", "export"}),
+        ("_R_.>", {"ingest", "review", "rollup", "export"}),
+        ("_INBOX.>", set()),
         ("$JS.ACK.SEALBOOK_SUBMIT.>", {"ingest"}),
         ("$JS.ACK.SEALBOOK_JOB.>", {"export"}),
         ("$SYS.>", set()),

@@ -16,6 +16,7 @@ ALL_SUBMISSIONS = "sealbook.submit.*"
 ALL_EVENTS = "sealbook.log.>"
 ALL_JOBS = "sealbook.job.>"
 ALL_EXPORT_JOBS = "sealbook.job.export.*"
+ALL_COMMANDS = "sealbook.command.>"
 ALL_NOTICES = "sealbook.notice.>"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")

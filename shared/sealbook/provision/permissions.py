@@ -1,18 +1,29 @@
 """Who may publish and subscribe to what on the bus: the least that each service and person needs.
 
-Rendered as the `authorization` block of a NATS configuration. An actor may speak under its own
-name only, so the actor in a subject is an identity.
+Rendered as the `accounts` of a NATS configuration: streams and services are in one, who uses them
+in another, and only submissions, commands, jobs and notices lead across. A reply subject of one
+account means nothing in the other, so nobody can make the server or a service answer into the log.
+An actor may speak under its own name only, so the actor in a subject is an identity.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sealbook.contract import subjects
 from sealbook.errors import InvalidInput
 from sealbook.stream.topology import EXPORT_CONSUMER, INGEST_CONSUMER
 
+CROSSING_REPLIES = "_R_.>"
+"""Where the server lets answers go that lead into the other account."""
+
 _LOG = subjects.LOG_STREAM
+_CROSSING = (
+    ("service", subjects.ALL_SUBMISSIONS),
+    ("service", subjects.ALL_EXPORT_JOBS),
+    ("service", subjects.ALL_COMMANDS),
+    ("stream", subjects.ALL_NOTICES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +57,7 @@ def _takes_work(stream: str, consumer: str) -> list[str]:
 
 
 def _answering(*publish: str) -> list[str]:
-    # Only into inboxes. A general leave to respond would let a caller choose any subject, the log
-    # for example, as the place of the answer.
-    return [*publish, "_INBOX.>"]
+    return [*publish, CROSSING_REPLIES]
 
 
 def _commands(*verbs: str) -> list[str]:
@@ -95,7 +104,8 @@ RECORDER = BusUser("recorder", [subjects.ALL_SUBMISSIONS])
 AUDITOR = BusUser("auditor", _reads_log())
 """Reads the log, which tells the clear fields of all projects: no actor may do that."""
 
-FIXED = (PROVISIONER, RECORDER, AUDITOR, *SERVICES)
+_INSIDE = (PROVISIONER, AUDITOR, *SERVICES)
+FIXED = (*_INSIDE, RECORDER)
 _OURS = frozenset(user.name for user in FIXED)
 
 
@@ -115,18 +125,42 @@ def actor(name: str) -> BusUser:
 
 
 def render(users: Sequence[tuple[BusUser, str]]) -> str:
-    """The `authorization` block for users and their passwords."""
-    blocks = ",\n".join(_block(user, password) for user, password in users)
-    return f"authorization {{\n  users: [\n{blocks}\n  ]\n}}\n"
+    """The `accounts` block for users and their passwords."""
+    inside = [pair for pair in users if pair[0] in _INSIDE]
+    outside = [pair for pair in users if pair[0] not in _INSIDE]
+    return (
+        "accounts {\n"
+        "  SEALBOOK {\n    jetstream: enabled\n"
+        f"    exports: [\n      {_lines(_export(*way) for way in _CROSSING)}\n    ]\n"
+        f"    users: [\n      {_lines(_user(*pair) for pair in inside)}\n    ]\n  }}\n"
+        "  CLIENTS {\n"
+        f"    imports: [\n      {_lines(_import(*way) for way in _CROSSING)}\n    ]\n"
+        f"    users: [\n      {_lines(_user(*pair) for pair in outside)}\n    ]\n  }}\n"
+        "}\n"
+    )
 
 
-def _block(user: BusUser, password: str) -> str:
+def _export(kind: str, subject: str) -> str:
+    # `status` is answered by every service: more than one answer may come back.
+    answers = ", response_type: stream" if subject == subjects.ALL_COMMANDS else ""
+    return f"{{ {kind}: {json.dumps(subject)}{answers} }}"
+
+
+def _import(kind: str, subject: str) -> str:
+    return f"{{ {kind}: {{ account: SEALBOOK, subject: {json.dumps(subject)} }} }}"
+
+
+def _user(user: BusUser, password: str) -> str:
     publish = json.dumps(user.publish)
     subscribe = json.dumps([*user.subscribe, f"{subjects.inbox(user.name)}.>"])
     return (
-        f"    {{ user: {_quoted(user.name)}, password: {_quoted(password)},\n"
-        f"      permissions: {{ publish: {publish}, subscribe: {subscribe} }} }}"
+        f"{{ user: {_quoted(user.name)}, password: {_quoted(password)},"
+        f" permissions: {{ publish: {publish}, subscribe: {subscribe} }} }}"
     )
+
+
+def _lines(parts: Iterable[str]) -> str:
+    return ",\n      ".join(parts)
 
 
 def _quoted(text: str) -> str:
