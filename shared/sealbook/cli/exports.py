@@ -101,6 +101,8 @@ async def wait_until_ended(door: Door, job_id: str) -> dict[str, Any]:
     while True:
         try:
             row: dict[str, Any] = (await door.ask("export.show", job_id=job_id))["export"]
+        except Unavailable:
+            pass  # the service restarts; the job goes on
         except CommandFailed as error:
             if error.code != NotFound.code:
                 raise

@@ -24,6 +24,8 @@ from sealbook.runtime.telemetry import configure_logging, place_of
 
 logger = logging.getLogger("sealbook.service")
 
+PING_SECONDS = 2.0
+
 Check = Callable[[], Awaitable[None]]
 
 
@@ -148,7 +150,8 @@ def _routes(process: Process, wiring: Wiring) -> list[tuple[str, Any]]:
 
 def _common_checks(process: Process) -> tuple[Check, ...]:
     async def bus() -> None:
-        if not process.client.is_connected:
+        # Two connections: the hot path's, and FastStream's for commands and jobs.
+        if not process.client.is_connected or not await process.broker.ping(PING_SECONDS):
             raise Unavailable("NATS is not connected.", remedy="Waiting for it to come back.")
 
     async def database() -> None:

@@ -11,7 +11,7 @@ from sealbook.stream.cursor import api
 PARTITIONS = 8
 INGEST_CONSUMER = "ingest"
 EXPORT_CONSUMER = "export"
-ACK_WAIT_SECONDS = 60
+ACK_WAIT_SECONDS = 20
 _PARTITIONS_KEY = "sealbook-partitions"
 _SECOND = 1_000_000_000
 
