@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from minio.error import MinioException
@@ -16,6 +16,7 @@ from sealbook.errors import Conflict, NotFound
 from sealbook.runtime import objects
 from sealbook.runtime.commands import Verb
 from sealbook.runtime.process import Process
+from sealbook.stream import topology
 from sealbook.stream.atomic import Outgoing, publish
 from services.export import table
 from services.export.job import Job
@@ -43,9 +44,10 @@ class ExportCommands:
 
     async def request(self, actor: str, request: ExportRequest) -> dict[str, Any]:
         """The same as publishing a job message, with an answer: the job's id."""
-        self.worker.check(actor, request)
+        projects = self.worker.check(actor, request)
         life = self.worker.life
-        job = Job(actor, await self.worker.resolve(request, datetime.now(UTC)))
+        until = await topology.last_position(self.process.client)
+        job = Job(actor, await self.worker.resolve(request, until), projects)
         stage = await life.request(job)
         if isinstance(stage.event, ExportFailed):
             stage = await life.request(job, after=stage.position)
@@ -86,7 +88,13 @@ class ExportCommands:
         if row.state != "completed":
             raise NotFound(
                 f"Export {command.job_id} has no file: it is {row.state}.",
-                remedy="Wait until it is completed; a failed one tells why in `export show`.",
+                remedy="Wait until it is completed; `export show` tells why one failed.",
+            )
+        # The file holds what could be exported then; it is given to who may export it now.
+        held = [row.project] if row.project else row.projects
+        for project in held if held is not None else [None]:
+            self.process.policy.authorize(
+                actor, "export.download", project, resource=command.job_id
             )
         await self.worker.life.tell_download(command.job_id, actor)
         url = await asyncio.to_thread(self._link, row.object_key)

@@ -13,14 +13,18 @@ class Job:
 
     actor: str
     request: ExportRequest
+    projects: frozenset[str] | None = None
+    """Which the actor could export when it asked; None means all."""
 
     @property
     def id(self) -> str:
         """The same for the same request by the same actor at the same position; an idempotency
         key stands for all of it."""
         key = self.request.idempotency_key
-        content: JsonValue = key if key is not None else _document(self.request)
-        return hashlib.sha256(canonical([self.actor, content])).hexdigest()[:32]
+        content: list[JsonValue] = [self.actor, key if key is not None else _document(self.request)]
+        if self.projects is not None:
+            content.append(sorted(self.projects))
+        return hashlib.sha256(canonical(content)).hexdigest()[:32]
 
     @property
     def position(self) -> int:

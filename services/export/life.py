@@ -71,6 +71,7 @@ class Life:
             job_id=job.id,
             actor=job.actor,
             project=job.request.filter.project,
+            projects=None if job.projects is None else tuple(sorted(job.projects)),
             table=job.request.table,
             format=job.request.format,
             position=job.position,
@@ -111,7 +112,8 @@ class Life:
     async def requested_job(self, event: ExportRequested) -> Job:
         """The job as it was first requested."""
         body = cipher.unseal(await self._key(), event.sealed, _binding(event))
-        return Job(event.actor, ExportRequest.read(body))
+        projects = None if event.projects is None else frozenset(event.projects)
+        return Job(event.actor, ExportRequest.read(body), projects)
 
     async def complete(self, job: Job, requested: Stage, written: Written) -> Event:
         """The file stands. Returns the event that ended the job, whoever was first."""

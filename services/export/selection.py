@@ -10,7 +10,7 @@ from services.export.columns import REVIEW
 from services.export.job import Job
 
 
-def statement(job: Job, user_hash: str | None, projects: frozenset[str] | None) -> Select[Any]:
+def statement(job: Job, user_hash: str | None) -> Select[Any]:
     """Every row the request wants, oldest first, as things stood at the job's position."""
     view = _as_of(job.position)
     query = (
@@ -18,8 +18,8 @@ def statement(job: Job, user_hash: str | None, projects: frozenset[str] | None) 
         .where(view.c.log_position <= job.position, condition(job.request.filter, view, user_hash))
         .order_by(view.c.log_position)
     )
-    if projects is not None:
-        query = query.where(view.c.project.in_(sorted(projects)))
+    if job.projects is not None:
+        query = query.where(view.c.project.in_(sorted(job.projects)))
     if job.request.limit is not None:
         query = query.limit(job.request.limit + 1)  # one more tells that the file is truncated
     return query

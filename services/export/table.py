@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -39,6 +40,7 @@ def job_columns() -> list[Column[object]]:
         Column("log_position", BigInteger, nullable=False, index=True),
         Column("actor", Text, nullable=False),
         Column("project", Text),
+        Column("projects", ARRAY(Text)),
         Column("state", Text, nullable=False),
         Column("format", Text),
         Column("position", BigInteger),
@@ -111,8 +113,11 @@ def page(
 def _row(event: Event) -> dict[str, Any]:
     match event:
         case ExportRequested():
-            kept = event.model_dump(include={"actor", "project", "format", "position"})
+            # Requested again after a failure, it starts anew.
+            kept = dict.fromkeys(("ended_at", "error_code"))
+            kept |= event.model_dump(include={"actor", "project", "format", "position"})
             kept |= {"state": "requested", "requested_at": event.requested_at}
+            kept |= {"projects": list(event.projects) if event.projects is not None else None}
         case ExportCompleted():
             kept = event.model_dump(
                 include={"object_key", "rows", "size_bytes", "sha256", "truncated"}

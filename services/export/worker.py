@@ -9,19 +9,36 @@ from typing import Any
 from uuid import UUID
 
 from minio import Minio
+from minio.error import MinioException
 from pydantic_core import to_json
 from sqlalchemy import Select
+from urllib3.exceptions import HTTPError
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportRequest
-from sealbook.contract.events import Event, ExportCompleted, ExportRequested
-from sealbook.errors import Defect, InvalidInput, Refused, SealbookError, Unavailable
+from sealbook.contract.events import (
+    Event,
+    ExportCancelled,
+    ExportCompleted,
+    ExportFailed,
+    ExportRequested,
+)
+from sealbook.errors import (
+    Defect,
+    InvalidInput,
+    Misconfigured,
+    Refused,
+    SealbookError,
+    Unavailable,
+)
 from sealbook.projection.waiting import shows
+from sealbook.runtime import objects
 from sealbook.runtime.process import Process
 from sealbook.runtime.telemetry import place_of
 from sealbook.runtime.users import Users
 from sealbook.sealing.cipher import DataKey
 from sealbook.sealing.keyring import Keyring
+from sealbook.stream import topology
 from services.export.columns import chosen
 from services.export.file import ExportFile, Stopped
 from services.export.job import Job
@@ -32,6 +49,8 @@ from services.export.selection import newest_position, statement
 logger = logging.getLogger("sealbook.export")
 
 CANCEL_CHECK_SECONDS = 0.5
+KEPT_BYTES = 64 * 2**10
+"""Of a request that was refused: enough to see what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +80,10 @@ class Worker:
             Unavailable: a server is away; the message must be delivered again.
         """
         try:
-            stage = await self._accepted(message)
+            job, stage = await self._accepted(message)
         except SealbookError as error:
-            if error.retryable:
+            # A missing right or table is the operator's to mend, not the request's fault.
+            if error.retryable or isinstance(error, Misconfigured):
                 raise
             await self._refuse(message, error)
         except Exception as error:  # noqa: BLE001 a defect must not come back for ever
@@ -71,20 +91,26 @@ class Worker:
         else:
             if not ended(stage):
                 await self._carry_out(stage)
+            elif not isinstance(stage.event, ExportCompleted):
+                await self._remove(job)  # what a killed worker may have left
 
-    async def _accepted(self, message: Message) -> Stage:
+    async def _accepted(self, message: Message) -> tuple[Job, Stage]:
         request = ExportRequest.read(message.body)
-        self.check(message.actor, request)
-        job = Job(message.actor, await self.resolve(request, message.stored_at))
-        return await self.life.request(job)
+        projects = self.check(message.actor, request)
+        if request.as_of is None:
+            until = await self.process.log.position_at(message.stored_at)
+        else:
+            until = await topology.last_position(self.process.client)
+        job = Job(message.actor, await self.resolve(request, until), projects)
+        return job, await self.life.request(job)
 
-    def check(self, actor: str, request: ExportRequest) -> None:
-        """Raise InvalidInput or Refused unless `actor` may have such a file."""
-        chosen(request.columns)
-        self._projects(actor, request)
+    def check(self, actor: str, request: ExportRequest) -> frozenset[str] | None:
+        """The projects a file for `actor` may hold; None means all.
 
-    def _projects(self, actor: str, request: ExportRequest) -> frozenset[str] | None:
-        """The projects a file may hold; None means all."""
+        Raises:
+            InvalidInput: a column that does not exist.
+            Refused: the actor may not have such a file.
+        """
         policy, project = self.process.policy, request.filter.project
         projects = policy.authorized_projects(actor, "export.request", project)
         if not needs_keys(chosen(request.columns), request.payloads):
@@ -94,18 +120,17 @@ class Worker:
             return opened if projects is None else projects
         return projects & opened
 
-    async def resolve(self, request: ExportRequest, asked_at: datetime) -> ExportRequest:
-        """The request at a fixed position: without `as_of`, that of the newest event it could show
-        when it was asked. The same whenever it is resolved again.
+    async def resolve(self, request: ExportRequest, until: int) -> ExportRequest:
+        """The request at a fixed position: without `as_of`, that of the newest event up to `until`
+        that it could show. The same whenever it is resolved again.
 
         Raises:
             Unavailable: the projection has not got there yet.
             InvalidInput: `as_of` lies ahead of the log.
         """
-        until = await self.process.log.position_at(asked_at)
         if request.as_of is not None and request.as_of > until:
             raise InvalidInput(
-                f"The position {request.as_of} lies ahead of the log, which ended at {until}.",
+                f"The position {request.as_of} lies ahead of the log, which ends at {until}.",
                 remedy="Leave `as_of` out, or name a position that has been reached.",
             )
         awaited = until if request.as_of is None else request.as_of
@@ -124,13 +149,26 @@ class Worker:
 
     async def _refuse(self, message: Message, error: SealbookError) -> None:
         """Nobody waits for an answer: the log tells why there is no file."""
-        job_id = f"{message.sequence:032x}"
+        job_id, requested = await self._named(message)
         if isinstance(error, Refused):
             await self.process.audit_refusal(
                 message.actor, "export.request", project=error.project, resource=job_id
             )
-        await self.life.fail(job_id, message.actor, error, None, message.body)
+        body = message.body[:KEPT_BYTES]
+        await self.life.fail(job_id, message.actor, error, requested, body)
         self.process.metrics.exports.labels(error.code).inc()
+
+    async def _named(self, message: Message) -> tuple[str, Stage | None]:
+        """The job that stands in the log for this message, else an id made of its sequence."""
+        try:
+            request = ExportRequest.read(message.body)
+            job = Job(message.actor, request, self.check(message.actor, request))
+        except SealbookError:
+            return f"{message.sequence:032x}", None
+        stage = await self.life.stage(job.id)
+        if stage is None or ended(stage):
+            return f"{message.sequence:032x}", None
+        return job.id, stage
 
     async def _carry_out(self, requested: Stage) -> None:
         event = requested.event
@@ -158,10 +196,19 @@ class Worker:
 
     async def _finish(self, job: Job, requested: Stage, written: Written) -> None:
         end = await self.life.complete(job, requested, written)
-        if not isinstance(end, ExportCompleted):
-            bucket = self.process.settings.s3_bucket
-            await asyncio.to_thread(self.s3.remove_object, bucket, job.object_key)
+        if isinstance(end, ExportCancelled | ExportFailed):
+            await self._remove(job)
         await self._tell(job, end)
+
+    async def _remove(self, job: Job) -> None:
+        """No file of a job that has none. Raises Unavailable when S3 is away."""
+        bucket = self.process.settings.s3_bucket
+        try:
+            await asyncio.to_thread(self.s3.remove_object, bucket, job.object_key)
+        except MinioException as error:
+            raise objects.refused(error) from None
+        except HTTPError as error:
+            raise objects.unreachable(error) from None
 
     async def _tell(self, job: Job, end: Event) -> None:
         """A hint for whoever waits, readable by all: the log and `export.show` tell the rest."""
@@ -170,8 +217,7 @@ class Worker:
 
     async def _write(self, job: Job) -> Written:
         user_hash = await self.users.hash_for(job.request.filter)
-        projects = self._projects(job.actor, job.request)
-        query = statement(job, user_hash, projects)
+        query = statement(job, user_hash)
         cancelled = asyncio.Event()
         watch = asyncio.create_task(self._watch(job, cancelled))
         loop = asyncio.get_running_loop()

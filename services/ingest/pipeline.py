@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 
 from sealbook.contract import subjects
 from sealbook.contract.events import InteractionRecorded
-from sealbook.errors import InvalidInput, SealbookError
+from sealbook.errors import InvalidInput, Misconfigured, SealbookError
 from sealbook.runtime.telemetry import Metrics, place_of
 from sealbook.sealing import blind_index
 from sealbook.sealing.cipher import DataKey
@@ -80,8 +80,14 @@ class Pipeline:
             return await self.record(arrivals)
         except InvalidInput as error:
             code, detail = "too_large", str(error)
-        except (SealbookError, NatsError):
+        except NatsError:
             raise
+        except SealbookError as error:
+            # What waiting or an operator can mend waits; a broken key of one project must not
+            # hold up all others.
+            if error.retryable or isinstance(error, Misconfigured):
+                raise
+            code, detail = error.code, str(error)
         except Exception as error:  # noqa: BLE001 one odd payload must not stop the rest
             logger.error("a batch of %d failed: %s", len(arrivals), place_of(error))
             code, detail = "unprocessable", place_of(error)
@@ -154,7 +160,10 @@ class Pipeline:
         entry = await self.log.last(subject)
         if entry is None:
             return False
-        recorded = entry.event()
+        try:
+            recorded = entry.event()
+        except InvalidInput:
+            return True  # a newer version wrote it: ours cannot be the same
         keys = await self._index_keys([received])
         mine = received.fingerprint(keys[received.project])
         return isinstance(recorded, InteractionRecorded) and recorded.fingerprint != mine

@@ -35,8 +35,8 @@ def secrets(
 @click.command("setup")
 @click.option("--secrets", "folder", type=click.Path(path_type=Path), required=True)
 @click.option("--partitions", default=PARTITIONS, show_default=True)
-@click.option("--replicas", default=1, show_default=True)
-def setup(folder: Path, partitions: int, replicas: int) -> None:
+@click.option("--replicas", type=int, help="Of the streams; without it as they are, 1 at first.")
+def setup(folder: Path, partitions: int, replicas: int | None) -> None:
     """Make streams, database roles and schemas, and the bucket. Repeatable."""
     held = Secrets(folder)
     passwords = {name: held.database_password(name) for name in DATABASE_USERS}

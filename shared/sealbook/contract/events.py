@@ -153,6 +153,7 @@ class ExportRequested(Event):
     job_id: str
     actor: str
     project: str | None = None
+    projects: tuple[str, ...] | None = None
     table: str
     format: str
     position: int

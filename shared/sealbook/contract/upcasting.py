@@ -46,7 +46,7 @@ def _validated(newest: type[Event], body: bytes | dict[str, Any]) -> Event:
         raise InvalidInput(
             f"The body of an {newest.type} event does not have the shape of version "
             f"{newest.version}.",
-            remedy="See which program appended it: `sealbook log show POSITION`.",
+            remedy="See which program appended it: its `ce-source` header tells.",
         ) from None
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
-from sealbook.errors import Conflict
+from sealbook.errors import Conflict, Misconfigured
 from sealbook.projection.projector import Projector
 
 registry_tables = MetaData()
@@ -133,6 +133,14 @@ def live_projector_version(connection: Connection, name: str) -> int:
     """The projector's version that wrote the live generation."""
     query = f"SELECT projector_version FROM {name}.projection WHERE name = :name"  # noqa: S608
     return int(connection.execute(text(query), {"name": name}).scalar_one())
+
+
+def newer(name: str, live: int, ours: int) -> Misconfigured:
+    """The live rows come from a newer version of the projector than ours."""
+    return Misconfigured(
+        f"The projection {name} is at version {live}; this process knows version {ours}.",
+        remedy="Upgrade this process, or stop it.",
+    )
 
 
 def publish(connection: Connection, projector: Projector, generation: Generation) -> None:

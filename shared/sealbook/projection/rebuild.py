@@ -1,6 +1,7 @@
 """Builds a projection anew from the log beside the live one, proves them equal, swaps them."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from nats.aio.client import Client
 from sqlalchemy import Connection, text
 
 from sealbook.contract import subjects
-from sealbook.errors import Conflict, Unavailable
+from sealbook.errors import Conflict, SealbookError, Unavailable
 from sealbook.projection import commit, generation
 from sealbook.projection.digest import Digests, digests
 from sealbook.projection.generation import Generation
 from sealbook.projection.projector import Projector
 from sealbook.runtime.database import Database, Session
 from sealbook.stream.cursor import LogCursor
+
+logger = logging.getLogger("sealbook.projection")
 
 BATCH_MESSAGES = 2_000
 STALL_SECONDS = 30.0
@@ -89,6 +92,9 @@ class Rebuild:
     def _begin(self, connection: Connection) -> tuple[Generation, Generation]:
         with connection.begin():
             current = generation.live(connection, self._projector.name)
+            wrote = generation.live_projector_version(connection, current.name)
+            if wrote > self._projector.version:
+                raise generation.newer(current.name, wrote, self._projector.version)
             new = Generation(current.name, current.number + 1)
             new.create(connection, self._projector)
         return current, new
@@ -149,7 +155,11 @@ class Rebuild:
 
     async def _forget(self, old: Generation) -> None:
         """The one before stays for an instant return; what is older has no use any more."""
-        await self._database.run(old.drop)
+        try:
+            await self._database.run(_drop_soon, old)
+        except SealbookError as error:
+            # Somebody reads it still. The swap is done, and stands.
+            logger.warning("%s stays for now: %s", old.schema, error)
 
     async def _position(self, of: Generation) -> int:
         return await self._database.run(of.position)
@@ -185,6 +195,11 @@ class Rebuild:
                     )
         finally:
             await cursor.close()
+
+
+def _drop_soon(connection: Connection, old: Generation) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
+    old.drop(connection)
 
 
 def _take_turn(connection: Connection, name: str) -> None:

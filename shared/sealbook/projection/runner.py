@@ -24,6 +24,7 @@ logger = logging.getLogger("sealbook.projection")
 BATCH_MESSAGES = 1_000
 WAIT_SECONDS = 1.0
 LEASE_RETRY_SECONDS = 2.0
+RETRY_SECONDS = 1.0
 
 
 class Runner:
@@ -47,32 +48,32 @@ class Runner:
 
     async def run(self) -> None:
         """Work until cancelled; servers that are away are waited for."""
-        failures = 0
         while True:
             try:
                 await self._database.run(generation.prepare, self._projector)
+                # Before taking the lease: older replicas keep the live rows going meanwhile.
+                await self._upgrade()
                 await self._with_lease()
-                failures = 0
             except Superseded as moved:
                 logger.info("%s", moved)
             except SealbookError as error:
-                failures += 1
                 logger.warning("%s: %s", self._projector.name, error)
-                await asyncio.sleep(min(0.2 * 2**failures, 5) * random.uniform(0.5, 1))  # noqa: S311
+                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 jitter
 
     async def _with_lease(self) -> None:
         async with self._database.session() as session:
             while not await session.run(_take_lease, self._projector.name):
                 self._alive()
                 await asyncio.sleep(LEASE_RETRY_SECONDS)
-            await self._upgrade()
             await self._follow(session)
 
     async def _upgrade(self) -> None:
         """Rebuild first when the live rows were written by another version of the projector."""
         name = self._projector.name
         wrote = await self._database.run(generation.live_projector_version, name)
-        if wrote != self._projector.version:
+        if wrote > self._projector.version:
+            raise generation.newer(name, wrote, self._projector.version)
+        if wrote < self._projector.version:
             logger.info(
                 "%s: rebuilding from version %d to %d", name, wrote, self._projector.version
             )

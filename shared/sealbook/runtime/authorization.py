@@ -115,7 +115,9 @@ def parse_policy(document: dict[str, object]) -> Policy:
     """The policy in a parsed document. Raises Misconfigured naming what does not fit."""
     actors = document.get("actors")
     if not isinstance(actors, dict) or set(document) != {"actors"}:
-        raise Misconfigured("A policy has one table, `actors`.", remedy="See authorization.md.")
+        raise Misconfigured(
+            "A policy has one table, `actors`.", remedy="See docs/authorization.md."
+        )
     return Policy({actor: _roles(actor, roles) for actor, roles in actors.items()})
 
 

@@ -58,8 +58,15 @@ class Database:
             connect_args={
                 "connect_timeout": 5,
                 "application_name": "sealbook",
-                "options": "-c timezone=UTC "
+                "options": "-c timezone=UTC -c tcp_keepalives_idle=10 "
+                "-c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
                 f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}",
+                # A machine that vanished is noticed within half a minute, from either side: a
+                # lease that nobody holds must not keep others from working.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 20_000,
             },
         )
         self._threads = ThreadPoolExecutor(CONNECTIONS, "sealbook-database")

@@ -51,7 +51,7 @@ def key_id_of(sealed: bytes) -> UUID:
     if len(sealed) < _OVERHEAD or sealed[0] != VERSION or sealed[1] not in (PLAIN, ZSTD):
         raise SealBroken(
             f"These {len(sealed)} bytes are not a sealed payload of version {VERSION}.",
-            remedy="Compare the log with a backup: `sealbook verify`.",
+            remedy="Compare the log with a backup of it.",
         )
     return UUID(bytes=sealed[2:_HEADER])
 

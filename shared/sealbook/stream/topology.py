@@ -21,11 +21,14 @@ class Topology:
     """What a deployment chooses: the partition count (fixed once the log is made), replicas."""
 
     partitions: int = PARTITIONS
-    replicas: int = 1
+    replicas: int | None = None
+    """None keeps what a stream has, and is one for a new stream."""
 
     def streams(self) -> list[dict[str, object]]:
         """The stream configurations, in JetStream's own terms."""
-        common = {"storage": "file", "num_replicas": self.replicas, "discard": "new"}
+        common: dict[str, object] = {"storage": "file", "discard": "new"}
+        if self.replicas is not None:
+            common["num_replicas"] = self.replicas
         return [
             common
             | {
@@ -73,11 +76,16 @@ async def declare(client: Client, topology: Topology) -> None:
     Raises:
         Misconfigured: the log exists with another partition count.
     """
+    existing = await _stream_names(client)
+    if subjects.LOG_STREAM in existing:
+        await _check_partitions(client, topology)
     for stream in topology.streams():
         name = stream["name"]
-        if name in await _stream_names(client):
-            await _check_partitions(client, topology)
-            await api(client, f"STREAM.UPDATE.{name}", stream)
+        if name in existing:
+            # What we do not set is the operator's: limits, replicas, placement.
+            kept = (await api(client, f"STREAM.INFO.{name}", {}))["config"]
+            assert isinstance(kept, dict)  # noqa: S101 so the JetStream API has it
+            await api(client, f"STREAM.UPDATE.{name}", kept | stream)
         else:
             await api(client, f"STREAM.CREATE.{name}", stream)
     for stream_name, consumer in topology.consumers():
@@ -123,12 +131,10 @@ async def _stream_names(client: Client) -> list[str]:
 
 
 async def _check_partitions(client: Client, topology: Topology) -> None:
-    names = await _stream_names(client)
-    if subjects.LOG_STREAM not in names:
-        return
     made_with = await partition_count(client)
     if made_with != topology.partitions:
         raise Misconfigured(
             f"The log was made with {made_with} partitions, not {topology.partitions}.",
-            remedy=f"Set SEALBOOK_PARTITIONS={made_with}: the count is fixed for a log's life.",
+            remedy=f"Use `sealbook setup --partitions {made_with}`: the count is fixed for a log's "
+            "life.",
         )
