@@ -23,7 +23,7 @@ class Job:
         key = self.request.idempotency_key
         content: list[JsonValue] = [self.actor, key if key is not None else _document(self.request)]
         if self.projects is not None:
-            content.append(sorted(self.projects))
+            content.extend(sorted(self.projects))
         return hashlib.sha256(canonical(content)).hexdigest()[:32]
 
     @property

@@ -1,8 +1,8 @@
 """Who may publish and subscribe to what on the bus: the least that each service and person needs.
 
 Rendered as the `accounts` of a NATS configuration: streams and services are in one, who uses them
-in another, and only submissions, commands, jobs and notices lead across. A reply subject of one
-account means nothing in the other, so nobody can make the server or a service answer into the log.
+in another, who reads the log in a third; only what is listed leads across. A reply subject of one
+account means nothing in another, so nobody can make the server or a service answer into the log.
 An actor may speak under its own name only, so the actor in a subject is an identity.
 """
 
@@ -16,6 +16,9 @@ from sealbook.stream.topology import EXPORT_CONSUMER, INGEST_CONSUMER
 
 CROSSING_REPLIES = "_R_.>"
 """Where the server lets answers go that lead into the other account."""
+
+AUDIT_API_PREFIX = "$JS.SEALBOOK.API"
+"""Where auditors ask JetStream: their own account has a `$JS.API`, which knows no log."""
 
 _LOG = subjects.LOG_STREAM
 _CROSSING = (
@@ -41,6 +44,10 @@ def _reads_log() -> list[str]:
         f"$JS.API.CONSUMER.MSG.NEXT.{_LOG}.>",
         f"$JS.API.STREAM.INFO.{_LOG}",
     ]
+
+
+def _for_auditors(call: str) -> str:
+    return call.replace("$JS.API", AUDIT_API_PREFIX)
 
 
 def _appends(*event_types: str) -> list[str]:
@@ -101,11 +108,11 @@ SERVICES = (
 
 PROVISIONER = BusUser("provisioner", ["$JS.API.>"])
 RECORDER = BusUser("recorder", [subjects.ALL_SUBMISSIONS])
-AUDITOR = BusUser("auditor", _reads_log())
+AUDITOR = BusUser("auditor", [_for_auditors(call) for call in _reads_log()])
 """Reads the log, which tells the clear fields of all projects: no actor may do that."""
 
-_INSIDE = (PROVISIONER, AUDITOR, *SERVICES)
-FIXED = (*_INSIDE, RECORDER)
+_INSIDE = (PROVISIONER, *SERVICES)
+FIXED = (*_INSIDE, RECORDER, AUDITOR)
 _OURS = frozenset(user.name for user in FIXED)
 
 
@@ -127,16 +134,29 @@ def actor(name: str) -> BusUser:
 def render(users: Sequence[tuple[BusUser, str]]) -> str:
     """The `accounts` block for users and their passwords."""
     inside = [pair for pair in users if pair[0] in _INSIDE]
-    outside = [pair for pair in users if pair[0] not in _INSIDE]
+    auditors = [pair for pair in users if pair[0] == AUDITOR]
+    clients = [pair for pair in users if pair[0] not in (*_INSIDE, AUDITOR)]
+    exports = [*(_export(*way) for way in _CROSSING), *map(_audit_export, _reads_log())]
     return (
         "accounts {\n"
-        "  SEALBOOK {\n    jetstream: enabled\n"
-        f"    exports: [\n      {_lines(_export(*way) for way in _CROSSING)}\n    ]\n"
-        f"    users: [\n      {_lines(_user(*pair) for pair in inside)}\n    ]\n  }}\n"
-        "  CLIENTS {\n"
-        f"    imports: [\n      {_lines(_import(*way) for way in _CROSSING)}\n    ]\n"
-        f"    users: [\n      {_lines(_user(*pair) for pair in outside)}\n    ]\n  }}\n"
-        "}\n"
+        + _account("SEALBOOK", "exports", exports, inside, "    jetstream: enabled\n")
+        + _account("CLIENTS", "imports", [_import(*way) for way in _CROSSING], clients)
+        + _account("AUDITORS", "imports", [*map(_audit_import, _reads_log())], auditors)
+        + "}\n"
+    )
+
+
+def _account(
+    name: str,
+    direction: str,
+    ways: Sequence[str],
+    users: Sequence[tuple[BusUser, str]],
+    more: str = "",
+) -> str:
+    listed = [_user(*pair) for pair in users]
+    return (
+        f"  {name} {{\n{more}    {direction}: [\n      {_lines(ways)}\n    ]\n"
+        f"    users: [\n      {_lines(listed)}\n    ]\n  }}\n"
     )
 
 
@@ -148,6 +168,15 @@ def _export(kind: str, subject: str) -> str:
 
 def _import(kind: str, subject: str) -> str:
     return f"{{ {kind}: {{ account: SEALBOOK, subject: {json.dumps(subject)} }} }}"
+
+
+def _audit_export(call: str) -> str:
+    return f"{{ service: {json.dumps(call)}, response_type: stream, accounts: [AUDITORS] }}"
+
+
+def _audit_import(call: str) -> str:
+    to = json.dumps(_for_auditors(call))
+    return f"{{ service: {{ account: SEALBOOK, subject: {json.dumps(call)} }}, to: {to} }}"
 
 
 def _user(user: BusUser, password: str) -> str:
