@@ -16,7 +16,6 @@ from sealbook.errors import Conflict, NotFound
 from sealbook.runtime import objects
 from sealbook.runtime.commands import Verb
 from sealbook.runtime.process import Process
-from sealbook.stream import topology
 from sealbook.stream.atomic import Outgoing, publish
 from services.export import table
 from services.export.job import Job
@@ -46,7 +45,7 @@ class ExportCommands:
         """The same as publishing a job message, with an answer: the job's id."""
         projects = self.worker.check(actor, request)
         life = self.worker.life
-        until = await topology.last_position(self.process.client)
+        until = await self.process.log.newest()
         job = Job(actor, await self.worker.resolve(request, until), projects)
         stage = await life.request(job)
         if isinstance(stage.event, ExportFailed):

@@ -38,7 +38,6 @@ from sealbook.runtime.telemetry import place_of
 from sealbook.runtime.users import Users
 from sealbook.sealing.cipher import DataKey
 from sealbook.sealing.keyring import Keyring
-from sealbook.stream import topology
 from services.export.columns import chosen
 from services.export.file import ExportFile, Stopped
 from services.export.job import Job
@@ -100,7 +99,7 @@ class Worker:
         if request.as_of is None:
             until = await self.process.log.position_at(message.stored_at)
         else:
-            until = await topology.last_position(self.process.client)
+            until = await self.process.log.newest()
         job = Job(message.actor, await self.resolve(request, until), projects)
         return job, await self.life.request(job)
 

@@ -85,9 +85,13 @@ class LogWriter:
             return None
         return LogEntry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], headers, reply.data)
 
+    async def newest(self) -> int:
+        """The position of the newest entry; 0 when the log is empty."""
+        return await topology.last_position(self._client)
+
     async def position_at(self, moment: datetime) -> int:
         """The position of the last entry before `moment`: the same whenever it is asked."""
-        newest = await topology.last_position(self._client)
+        newest = await self.newest()
         start = moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
         later = await self._get({"start_time": start, "next_by_subj": subjects.ALL_EVENTS})
         return later.position - 1 if later else newest
