@@ -20,7 +20,7 @@ from sealbook.stream.atomic import Outgoing, publish
 from services.export import table
 from services.export.job import Job
 from services.export.life import ended
-from services.export.worker import Worker
+from services.export.worker import JOB_HEADER, Worker
 
 LINK_MINUTES = 15
 
@@ -53,8 +53,8 @@ class ExportCommands:
         if isinstance(stage.event, ExportRequested):
             job = await life.requested_job(stage.event)
             # Delivered twice it is still one job: what counts is in the log by now.
-            body = job.request_body()
-            await publish(self.process.client, Outgoing(subjects.export_job(actor), body))
+            subject, body = subjects.export_job(actor), job.request_body()
+            await publish(self.process.client, Outgoing(subject, body, {JOB_HEADER: job.id}))
         return {"job_id": job.id, "position": job.position}
 
     async def list(self, actor: str, command: ListExports) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sealbook.errors import SealbookError
 from sealbook.runtime.process import Process
 from sealbook.stream.delivery import delivery
 from sealbook.stream.topology import ACK_WAIT_SECONDS, EXPORT_CONSUMER
-from services.export.worker import Message, Worker
+from services.export.worker import JOB_HEADER, Message, Worker
 
 logger = logging.getLogger("sealbook.export")
 
@@ -40,7 +40,10 @@ def listen(process: Process, worker: Worker) -> None:
         try:
             actor = subjects.actor_of(raw.subject)
             sent = delivery(raw.reply)
-            await worker.handle(Message(actor, raw.data, sent.stream_sequence, sent.stored_at))
+            job_id = (raw.headers or {}).get(JOB_HEADER)
+            await worker.handle(
+                Message(actor, raw.data, sent.stream_sequence, sent.stored_at, job_id)
+            )
         except (SealbookError, NatsError) as error:
             logger.warning("an export job waits: %s", error)
             await message.nack(delay=RETRY_SECONDS)

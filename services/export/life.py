@@ -90,13 +90,8 @@ class Life:
 
     async def _check_same(self, job: Job) -> None:
         """An idempotency key stands for one request: raises Conflict when it had another."""
-        subject = subjects.event_anywhere(ExportRequested.type, job.id)
-        entry = await self.process.log.last(subject)
-        event = entry.event() if entry else None
-        if not isinstance(event, ExportRequested):
-            return
-        first = await self.requested_job(event)
-        if not first.asks_the_same_as(job):
+        first = await self.find(job.id)
+        if first is not None and not first.asks_the_same_as(job):
             raise Conflict(
                 f"The idempotency key of export {job.id} was used for another request.",
                 remedy="Use another key, or repeat the request it was first used for.",
@@ -108,6 +103,13 @@ class Life:
         partition = self.process.partition(job_id)
         new = NewEvent(event, partition, str(event.id), event.issued_at)
         await self.process.log.append(new)
+
+    async def find(self, job_id: str) -> Job | None:
+        """The job as it was last requested; None when it never was."""
+        subject = subjects.event_anywhere(ExportRequested.type, job_id)
+        entry = await self.process.log.last(subject)
+        event = entry.event() if entry else None
+        return await self.requested_job(event) if isinstance(event, ExportRequested) else None
 
     async def requested_job(self, event: ExportRequested) -> Job:
         """The job as it was first requested."""

@@ -19,9 +19,7 @@ from sealbook.contract.commands import ExportRequest
 from sealbook.contract.events import (
     Event,
     ExportCancelled,
-    ExportCompleted,
     ExportFailed,
-    ExportRequested,
 )
 from sealbook.errors import (
     Defect,
@@ -47,6 +45,8 @@ from services.export.selection import newest_position, statement
 
 logger = logging.getLogger("sealbook.export")
 
+JOB_HEADER = "Sealbook-Job-Id"
+"""On a job message that `export.request` sent: it counts only for the actor's own job."""
 CANCEL_CHECK_SECONDS = 0.5
 KEPT_BYTES = 64 * 2**10
 """Of a request that was refused: enough to see what it was."""
@@ -54,12 +54,14 @@ KEPT_BYTES = 64 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A job message: who asks, what for, when it came, and what tells it from all others."""
+    """A job message: who asks, what for, when it came, and what tells it from all others; `job_id`
+    names a job that was put into the log before the message was sent."""
 
     actor: str
     body: bytes
     sequence: int
     stored_at: datetime
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Worker:
             Unavailable: a server is away; the message must be delivered again.
         """
         try:
-            job, stage = await self._accepted(message)
+            job = await self._standing(message) or await self._accepted(message)
         except SealbookError as error:
             # A missing right or table is the operator's to mend, not the request's fault.
             if error.retryable or isinstance(error, Misconfigured):
@@ -88,12 +90,15 @@ class Worker:
         except Exception as error:  # noqa: BLE001 a defect must not come back for ever
             await self._refuse(message, _defect(error))
         else:
-            if not ended(stage):
-                await self._carry_out(stage)
-            elif not isinstance(stage.event, ExportCompleted):
-                await self._remove(job)  # what a killed worker may have left
+            await self._carry_out(job)
 
-    async def _accepted(self, message: Message) -> tuple[Job, Stage]:
+    async def _standing(self, message: Message) -> Job | None:
+        """The job a message names, if it is the actor's own."""
+        job = await self.life.find(message.job_id) if message.job_id else None
+        return job if job is not None and job.actor == message.actor else None
+
+    async def _accepted(self, message: Message) -> Job:
+        """The job a message asks for, put into the log unless it stands there."""
         request = ExportRequest.read(message.body)
         projects = self.check(message.actor, request)
         if request.as_of is None:
@@ -101,7 +106,8 @@ class Worker:
         else:
             until = await self.process.log.newest()
         job = Job(message.actor, await self.resolve(request, until), projects)
-        return job, await self.life.request(job)
+        await self.life.request(job)
+        return job
 
     def check(self, actor: str, request: ExportRequest) -> frozenset[str] | None:
         """The projects a file for `actor` may hold; None means all.
@@ -117,6 +123,8 @@ class Worker:
         opened = policy.authorized_projects(actor, "export.payloads", project)
         if projects is None or opened is None:
             return opened if projects is None else projects
+        if not projects & opened:
+            policy.authorize(actor, "export.payloads", None)
         return projects & opened
 
     async def resolve(self, request: ExportRequest, until: int) -> ExportRequest:
@@ -148,56 +156,60 @@ class Worker:
 
     async def _refuse(self, message: Message, error: SealbookError) -> None:
         """Nobody waits for an answer: the log tells why there is no file."""
-        job_id, requested = await self._named(message)
-        if isinstance(error, Refused):
-            await self.process.audit_refusal(
-                message.actor, "export.request", project=error.project, resource=job_id
-            )
+        job_id = f"{message.sequence:032x}"
+        await self._audit(message.actor, error, job_id)
         body = message.body[:KEPT_BYTES]
-        await self.life.fail(job_id, message.actor, error, requested, body)
+        await self.life.fail(job_id, message.actor, error, None, body)
         self.process.metrics.exports.labels(error.code).inc()
 
-    async def _named(self, message: Message) -> tuple[str, Stage | None]:
-        """The job that stands in the log for this message, else an id made of its sequence."""
-        try:
-            request = ExportRequest.read(message.body)
-            job = Job(message.actor, request, self.check(message.actor, request))
-        except SealbookError:
-            return f"{message.sequence:032x}", None
-        stage = await self.life.stage(job.id)
-        if stage is None or ended(stage):
-            return f"{message.sequence:032x}", None
-        return job.id, stage
+    async def _audit(self, actor: str, error: SealbookError, job_id: str) -> None:
+        if isinstance(error, Refused):
+            await self.process.audit_refusal(
+                actor, "export.request", project=error.project, resource=job_id
+            )
 
-    async def _carry_out(self, requested: Stage) -> None:
-        event = requested.event
-        assert isinstance(event, ExportRequested)  # noqa: S101 the caller looked
-        job = await self.life.requested_job(event)
+    async def _carry_out(self, job: Job) -> None:
+        """Write the file of a job that is requested; leave none of a job that failed or was
+        cancelled, whoever wrote it."""
+        requested = await self.life.stage(job.id)
+        if requested is not None and not ended(requested):
+            outcome = await self._end(job, requested)
+            self.process.metrics.exports.labels(outcome).inc()
+        stage = await self.life.stage(job.id)
+        if stage is not None and isinstance(stage.event, ExportCancelled | ExportFailed):
+            await self._remove(job)
+
+    async def _end(self, job: Job, requested: Stage) -> str:
+        """Bring a job to its end, which is returned. Raises what waiting may mend."""
         try:
+            self._check_rights(job)
             written = await self._write(job)
         except Stopped:
-            outcome = "stopped"
+            return "stopped"
         except SealbookError as error:
             if error.retryable:
                 raise
-            outcome = await self._fail(job, requested, error)
+            await self._audit(job.actor, error, job.id)
+            return await self._fail(job, requested, error)
         except Exception as error:  # noqa: BLE001 a defect must not come back for ever
-            outcome = await self._fail(job, requested, _defect(error))
-        else:
-            await self._finish(job, requested, written)
-            outcome = "completed"
-        self.process.metrics.exports.labels(outcome).inc()
+            return await self._fail(job, requested, _defect(error))
+        await self._tell(job, await self.life.complete(job, requested, written))
+        return "completed"
+
+    def _check_rights(self, job: Job) -> None:
+        """Raise Refused when the actor lost a right since it asked."""
+        now = self.check(job.actor, job.request)
+        if now is not None and (job.projects is None or not job.projects <= now):
+            raise Refused(
+                f"{job.actor!r} may no longer export all that export {job.id} would hold.",
+                remedy="Request it again: the file then holds what may be exported now.",
+                resource=job.id,
+            )
 
     async def _fail(self, job: Job, requested: Stage, error: SealbookError) -> str:
         logger.warning("export %s failed: %s", job.id, error)
         await self.life.fail(job.id, job.actor, error, requested, b"")
         return error.code
-
-    async def _finish(self, job: Job, requested: Stage, written: Written) -> None:
-        end = await self.life.complete(job, requested, written)
-        if isinstance(end, ExportCancelled | ExportFailed):
-            await self._remove(job)
-        await self._tell(job, end)
 
     async def _remove(self, job: Job) -> None:
         """No file of a job that has none. Raises Unavailable when S3 is away."""

@@ -103,6 +103,7 @@ NEWEST: tuple[Event, ...] = (
         job_id=JOB,
         actor="alice",
         project="support",
+        projects=("sales", "support"),
         table="interactions",
         format="csv",
         position=41,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,36 @@ def test_the_same_request_at_the_same_position_is_the_same_job() -> None:
 def test_the_id_of_a_job_stays_what_it_was() -> None:
     # A message delivered again after an upgrade must find its job.
     assert job(filter={"project": "support"}).id == "2413eddd1553d8ec1b69625b775e7406"
+
+
+def test_the_same_request_over_other_projects_is_another_job() -> None:
+    one = job(filter={"status": "error"})
+    held = [None, {"support"}, {"sales"}, {"sales", "support"}]
+    several = [replace(one, projects=None if some is None else frozenset(some)) for some in held]
+    assert len({each.id for each in several}) == len(held)
+    assert len({each.object_key for each in several}) == len(held)
+
+
+def test_the_order_of_projects_makes_no_other_job() -> None:
+    names = [f"p{number}" for number in range(50)]
+    one, other = (
+        replace(job(), projects=frozenset(order)) for order in (names, [*reversed(names)])
+    )
+    assert one.id == other.id
+
+
+def test_an_idempotency_key_holds_for_the_same_projects_only() -> None:
+    key = {"idempotency_key": "k"}
+    support, sales = (
+        replace(job(**key), projects=frozenset({one})) for one in ("support", "sales")
+    )
+    assert len({job(**key).id, support.id, sales.id}) == 3
+    assert replace(job(**key, as_of=99), projects=frozenset({"support"})).id == support.id
+
+
+def test_the_id_of_a_job_of_some_projects_stays_what_it_was() -> None:
+    one = replace(job(), projects=frozenset({"support", "sales"}))
+    assert one.id == "c4dd6a34193852b95474e4f4f5a763c1"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sealbook.contract.events import EVENT_TYPES
 from sealbook.embedded.binaries import program
 from sealbook.errors import InvalidInput
 from sealbook.provision.permissions import (
+    AUDIT_API_PREFIX,
     AUDITOR,
     FIXED,
     PROVISIONER,
@@ -26,6 +28,7 @@ LOG = subjects.LOG_STREAM
 ALICE, BOB = actor("alice"), actor("bob")
 EVERYONE = [*FIXED, ALICE, BOB]
 NAMES = {user.name for user in EVERYONE}
+AUDIT_CALLS = (f"CONSUMER.CREATE.{LOG}.>", f"CONSUMER.MSG.NEXT.{LOG}.>", f"STREAM.INFO.{LOG}")
 APPENDS = {
     "ingest": {"interaction.recorded"},
     "review": {"interaction.reviewed", "interaction.opened", "projection.rebuilt"},
@@ -82,36 +85,102 @@ def test_overlap_is_nats_own_rule() -> None:
 
 
 def test_the_fixed_users_are_these() -> None:
-    assert (PROVISIONER, AUDITOR, *SERVICES, RECORDER) == FIXED
+    assert (PROVISIONER, *SERVICES, RECORDER, AUDITOR) == FIXED
     assert [user.name for user in FIXED] == [
-        *("provisioner", "auditor", "ingest", "review", "rollup", "export", "recorder"),
+        *("provisioner", "ingest", "review", "rollup", "export", "recorder", "auditor"),
     ]
 
 
-def test_who_uses_the_services_is_in_another_account_than_they_are() -> None:
-    rendered = render([(user, "p") for user in EVERYONE])
-    inside, _, outside = rendered.partition("CLIENTS {")
-    for user in EVERYONE:
-        ours = user in (PROVISIONER, AUDITOR, *SERVICES)
-        assert (f'user: "{user.name}"' in inside) == ours
-        assert (f'user: "{user.name}"' in outside) != ours
-    assert "jetstream: enabled" in inside
-    assert "jetstream" not in outside
+def accounts(users: Sequence[BusUser] = EVERYONE) -> dict[str, str]:
+    """What is rendered, account by account."""
+    rendered = render([(user, "p") for user in users])
+    assert rendered.startswith("accounts {\n")
+    assert rendered.endswith("  }\n}\n")
+    _, *parts = re.split(r"^  (\w+) \{$", rendered, flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def test_only_submissions_jobs_commands_and_notices_lead_across() -> None:
-    rendered = render([(user, "p") for user in EVERYONE])
+def listed(account: str, direction: str) -> list[str]:
+    """The lines of an account's `exports`, `imports` or `users`; none when it has no such list."""
+    found = re.search(rf"^    {direction}: \[\n(.*?)\n    \]$", account, re.MULTILINE | re.DOTALL)
+    return [line.strip().removesuffix(",") for line in found[1].splitlines()] if found else []
+
+
+def test_who_serves_who_uses_and_who_audits_have_an_account_each() -> None:
+    everyone = accounts()
+    assert list(everyone) == ["SEALBOOK", "CLIENTS", "AUDITORS"]
+    members = {
+        name: set(re.findall(r'user: "([^"]+)"', account)) for name, account in everyone.items()
+    }
+    assert members == {
+        "SEALBOOK": {"provisioner", "ingest", "review", "rollup", "export"},
+        "CLIENTS": {"recorder", "alice", "bob"},
+        "AUDITORS": {"auditor"},
+    }
+    assert sum(len(listed(account, "users")) for account in everyone.values()) == len(EVERYONE)
+
+
+def test_only_the_account_of_the_services_has_streams() -> None:
+    everyone = accounts()
+    assert "    jetstream: enabled\n" in everyone["SEALBOOK"]
+    for name in ("CLIENTS", "AUDITORS"):
+        # A `jetstream` here would give it streams of its own, and a `$JS.API` that knows them.
+        assert "jetstream" not in everyone[name]
+    # One way only: nothing of theirs leads back, and nothing from elsewhere leads in.
+    assert listed(everyone["SEALBOOK"], "imports") == []
+    assert listed(everyone["CLIENTS"], "exports") == []
+    assert listed(everyone["AUDITORS"], "exports") == []
+
+
+def test_only_submissions_jobs_commands_and_notices_lead_to_clients() -> None:
+    everyone = accounts()
     crossing = {
         ("service", "sealbook.submit.*"),
         ("service", "sealbook.job.export.*"),
         ("service", "sealbook.command.>"),
         ("stream", "sealbook.notice.>"),
     }
-    assert set(re.findall(r'{ (service|stream): "([^"]+)"', rendered)) == crossing
-    imported = re.findall(
-        r'{ (service|stream): { account: SEALBOOK, subject: "([^"]+)" } }', rendered
-    )
-    assert set(imported) == crossing
+    assert set(listed(everyone["CLIENTS"], "imports")) == {
+        f'{{ {kind}: {{ account: SEALBOOK, subject: "{subject}" }} }}' for kind, subject in crossing
+    }
+    exported = listed(everyone["SEALBOOK"], "exports")
+    # Commands may have more than one answer; the others one or none.
+    assert set(exported[: len(crossing)]) == {
+        '{ service: "sealbook.submit.*" }',
+        '{ service: "sealbook.job.export.*" }',
+        '{ service: "sealbook.command.>", response_type: stream }',
+        '{ stream: "sealbook.notice.>" }',
+    }
+    assert len(exported) == len(crossing) + len(AUDIT_CALLS)
+
+
+def test_only_reading_the_log_leads_to_auditors_and_to_nobody_else() -> None:
+    everyone = accounts()
+    exported = listed(everyone["SEALBOOK"], "exports")
+    audit = [line for line in exported if "$" in line]
+    # Without `accounts` any account could import them; one pull has many answers.
+    assert audit == [
+        f'{{ service: "$JS.API.{call}", response_type: stream, accounts: [AUDITORS] }}'
+        for call in AUDIT_CALLS
+    ]
+    assert [line for line in exported if "accounts" in line] == audit
+    assert listed(everyone["AUDITORS"], "imports") == [
+        f'{{ service: {{ account: SEALBOOK, subject: "$JS.API.{call}" }},'
+        f' to: "$JS.SEALBOOK.API.{call}" }}'
+        for call in AUDIT_CALLS
+    ]
+    assert "$" not in everyone["CLIENTS"]
+
+
+def test_without_auditors_and_actors_the_accounts_are_the_same() -> None:
+    for name, account in accounts([PROVISIONER, *SERVICES]).items():
+        for direction in ("exports", "imports"):
+            assert listed(account, direction) == listed(accounts()[name], direction)
+
+
+def test_auditors_ask_by_a_prefix_that_is_not_jetstreams_own() -> None:
+    assert AUDIT_API_PREFIX == "$JS.SEALBOOK.API"
+    assert not overlap(f"{AUDIT_API_PREFIX}.>", "$JS.API.>")
 
 
 @pytest.mark.parametrize(
@@ -208,15 +277,14 @@ def test_an_answer_reaches_the_crossing_or_what_the_service_itself_may_write(
 JETSTREAM = {
     "provisioner": {"$JS.API.>"},
     "recorder": set(),
-    "auditor": {
-        f"$JS.API.CONSUMER.CREATE.{LOG}.>",
-        f"$JS.API.CONSUMER.MSG.NEXT.{LOG}.>",
-        f"$JS.API.STREAM.INFO.{LOG}",
-    },
+    "auditor": {f"$JS.SEALBOOK.API.{call}" for call in AUDIT_CALLS},
     "alice": set(),
     "bob": set(),
 }
-JETSTREAM["review"] = JETSTREAM["rollup"] = JETSTREAM["auditor"] | {f"$JS.API.DIRECT.GET.{LOG}"}
+JETSTREAM["review"] = JETSTREAM["rollup"] = {
+    *(f"$JS.API.{call}" for call in AUDIT_CALLS),
+    f"$JS.API.DIRECT.GET.{LOG}",
+}
 JETSTREAM["ingest"] = {
     f"$JS.API.STREAM.INFO.{LOG}",
     f"$JS.API.DIRECT.GET.{LOG}",
@@ -242,13 +310,15 @@ def test_the_auditor_reads_the_log_and_does_nothing_else() -> None:
     assert set(AUDITOR.publish) == JETSTREAM["auditor"]
     assert list(AUDITOR.subscribe) == []
     assert not may_publish(AUDITOR, "sealbook.>")
-    assert all(within(subject, "$JS.API.>") for subject in AUDITOR.publish)
+    assert all(within(subject, "$JS.SEALBOOK.API.>") for subject in AUDITOR.publish)
+    assert not may_publish(AUDITOR, "$JS.API.>")
+    assert not may_publish(AUDITOR, "$JS.ACK.>")
     assert not [subject for subject in AUDITOR.publish if "SUBMIT" in subject or "JOB" in subject]
 
 
 def test_no_actor_reads_the_log() -> None:
     reads = (f"$JS.API.CONSUMER.*.{LOG}.>", f"$JS.API.DIRECT.GET.{LOG}", "$JS.API.STREAM.>")
-    for pattern in (*reads, "sealbook.log.>"):
+    for pattern in (*reads, "$JS.SEALBOOK.>", "sealbook.log.>"):
         assert not may_publish(ALICE, pattern)
         assert not may_hear(ALICE, pattern)
 
@@ -276,8 +346,13 @@ def test_a_service_appends_its_own_events_and_no_others(user: BusUser, event_typ
         ("$JS.API.CONSUMER.CREATE.SEALBOOK_JOB.>", {"provisioner"}),
         (
             f"$JS.API.CONSUMER.CREATE.{LOG}.>",
-            {"provisioner", "auditor", "review", "rollup", "export"},
+            {"provisioner", "review", "rollup", "export"},
         ),
+        ("$JS.SEALBOOK.>", {"auditor"}),
+        (f"$JS.SEALBOOK.API.STREAM.INFO.{LOG}", {"auditor"}),
+        ("$JS.SEALBOOK.API.STREAM.DELETE.*", set()),
+        ("$JS.SEALBOOK.API.STREAM.MSG.DELETE.*", set()),
+        ("$JS.SEALBOOK.API.CONSUMER.CREATE.SEALBOOK_SUBMIT.>", set()),
         ("_R_.>", {"ingest", "review", "rollup", "export"}),
         ("_INBOX.>", set()),
         ("$JS.ACK.SEALBOOK_SUBMIT.>", {"ingest"}),

@@ -17,7 +17,15 @@ from sealbook.contract.commands import QuarantineQuery
 from sealbook.contract.documents import compact
 from sealbook.contract.envelope import LogEntry, headers_for
 from sealbook.contract.events import InteractionRecorded
-from sealbook.errors import InvalidInput, Refused, Unavailable
+from sealbook.errors import (
+    InvalidInput,
+    KeyUnavailable,
+    Misconfigured,
+    Refused,
+    SealbookError,
+    SealBroken,
+    Unavailable,
+)
 from sealbook.runtime.authorization import parse_policy
 from sealbook.runtime.process import Process
 from sealbook.runtime.telemetry import Metrics
@@ -42,12 +50,17 @@ AWAY = Unavailable("away")
 
 
 class Keys:
-    """A key for every scope."""
+    """A key for every scope, but for those of projects whose keys are `broken`."""
 
-    def __init__(self) -> None:
+    def __init__(self, **broken: Exception) -> None:
         self._keys: dict[Scope, DataKey] = {}
+        self._broken = broken
 
     async def for_scopes(self, scopes: Collection[Scope]) -> dict[Scope, DataKey]:
+        scopes = list(scopes)
+        for one in scopes:
+            if one.project in self._broken:
+                raise self._broken[one.project]
         return {one: self._keys.setdefault(one, DataKey(uuid4(), b"k" * 32)) for one in scopes}
 
 
@@ -134,11 +147,13 @@ class Cursor:
         self.told.append(("keep", len(messages)))
 
 
-def pipeline(log: Log, held: Held, cursor: Cursor | None = None) -> Pipeline:
+def pipeline(
+    log: Log, held: Held, cursor: Cursor | None = None, keys: Keys | None = None
+) -> Pipeline:
     return Pipeline(
         cursor=cast("SubmissionCursor", cursor or Cursor()),
         log=cast("LogWriter", log),
-        keyring=cast("Keyring", Keys()),
+        keyring=cast("Keyring", keys or Keys()),
         quarantine=cast("Quarantine", held),
         rules=RULES,
         partitions=8,
@@ -192,6 +207,106 @@ async def test_the_one_that_makes_a_batch_fail_is_set_aside_alone(
     assert log.tries == [["m1", "m2", "m3"], ["m1"], ["m2"], ["m3"]]
     assert [event.model for event in log.recorded] == ["m1", "m3"]
     assert CANARY not in caplog.text + rejected[0].detail
+
+
+BROKEN = [SealBroken("The key does not authenticate."), KeyUnavailable("The key is gone.")]
+
+
+def of_project(name: str, one: Arrival) -> Arrival:
+    return replace(one, subject=f"sealbook.submit.{name}")
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: error.code)
+async def test_a_broken_key_stays_with_its_project(error: SealbookError) -> None:
+    log, held = Log(), Held()
+    made = pipeline(log, held, keys=Keys(sales=error))
+    batch = [arrival(1), of_project("sales", arrival(2)), arrival(3)]
+    batch.append(of_project("sales", arrival(4)))
+    rejected = await made.record_or_isolate(batch)
+    assert [(one.arrival.sequence, one.project, one.code, one.detail) for one in rejected] == [
+        (2, "sales", error.code, str(error)),
+        (4, "sales", error.code, str(error)),
+    ]
+    assert error.code in ("seal_broken", "key_unavailable")
+    assert held.rejected == rejected
+    assert log.tries == [["m1"], ["m3"]]
+    assert [(event.project, event.model) for event in log.recorded] == [
+        ("support", "m1"),
+        ("support", "m3"),
+    ]
+    assert (count(made, "recorded"), count(made, "quarantined")) == (2, 2)
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: error.code)
+async def test_a_batch_with_a_broken_key_is_acknowledged_not_tried_for_ever(
+    error: SealbookError,
+) -> None:
+    log, held, cursor = Log(), Held(), Cursor([message(1), message(2)])
+    cursor._messages[1].subject = "sealbook.submit.sales"
+    run = asyncio.create_task(pipeline(log, held, cursor, Keys(sales=error)).run())
+    try:
+        async with asyncio.timeout(10):
+            await cursor.acknowledged.wait()
+    finally:
+        run.cancel()
+    assert cursor.told == [("acknowledge", 2)]
+    assert held.codes == [(2, error.code)]
+    assert [event.model for event in log.recorded] == ["m1"]
+
+
+@pytest.mark.parametrize("error", [AWAY, Misconfigured("no key file")], ids=lambda one: one.code)
+@pytest.mark.parametrize("size", [1, 3])
+async def test_what_an_operator_can_mend_holds_up_the_batch_and_condemns_nothing(
+    error: SealbookError, size: int
+) -> None:
+    log, held = Log(), Held()
+    made = pipeline(log, held, keys=Keys(sales=error))
+    batch = [of_project("sales", arrival(1)), arrival(2), arrival(3)][:size]
+    with pytest.raises(type(error)) as caught:
+        await made.record_or_isolate(batch)
+    assert caught.value is error
+    assert (log.tries, held.rejected) == ([], [])
+    assert [count(made, outcome) for outcome in ("recorded", "quarantined")] == [0, 0]
+
+
+async def test_a_wrong_setting_is_waited_for_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0)
+    log, held, cursor = Log(), Held(), Cursor([message(1), message(2)])
+    log.fails = [Misconfigured("no permission")] * 2
+    run = asyncio.create_task(pipeline(log, held, cursor).run())
+    try:
+        async with asyncio.timeout(10):
+            await cursor.acknowledged.wait()
+    finally:
+        run.cancel()
+    assert cursor.told == [("keep", 2)] * 2 + [("acknowledge", 2)]
+    assert (len(log.recorded), held.rejected) == (2, [])
+
+
+@pytest.mark.parametrize("odd", [{"ce-dataversion": "99"}, {"ce-type": "interaction.x"}, None])
+async def test_an_entry_that_cannot_be_read_is_not_the_same_as_ours(
+    odd: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, held = Log(), Held()
+    made = pipeline(log, held)
+    assert await made.record_or_isolate([arrival(1)]) == []
+    last = log.last
+
+    async def unreadable(subject: str) -> LogEntry | None:
+        entry = await last(subject)
+        assert entry is not None
+        if odd is None:
+            return replace(entry, body=b"no JSON")
+        return replace(entry, headers={**entry.headers, **odd})
+
+    monkeypatch.setattr(log, "last", unreadable)
+    # Even where the content is the same: nobody can tell. Others are recorded with it.
+    rejected = await made.record_or_isolate([replace(arrival(1), sequence=7), arrival(2)])
+    assert [(one.arrival.sequence, one.code) for one in rejected] == [(7, "conflict")]
+    assert held.codes == [(7, "conflict")]
+    assert [event.model for event in log.recorded] == ["m1", "m2"]
+    outcomes = {name: count(made, name) for name in ("recorded", "duplicate", "quarantined")}
+    assert outcomes == {"recorded": 2, "duplicate": 0, "quarantined": 1}
 
 
 @pytest.mark.parametrize("error", [AWAY, ConnectionReconnectingError()])

@@ -85,7 +85,9 @@ async def declare(client: Client, topology: Topology) -> None:
             # What we do not set is the operator's: limits, replicas, placement.
             kept = (await api(client, f"STREAM.INFO.{name}", {}))["config"]
             assert isinstance(kept, dict)  # noqa: S101 so the JetStream API has it
-            await api(client, f"STREAM.UPDATE.{name}", kept | stream)
+            labels = _metadata(kept) | _metadata(stream)
+            merged = kept | stream | ({"metadata": labels} if labels else {})
+            await api(client, f"STREAM.UPDATE.{name}", merged)
         else:
             await api(client, f"STREAM.CREATE.{name}", stream)
     for stream_name, consumer in topology.consumers():
@@ -112,6 +114,11 @@ async def last_position(client: Client) -> int:
     info = await api(client, f"STREAM.INFO.{subjects.LOG_STREAM}", {})
     state = info["state"]
     return int(state["last_seq"]) if isinstance(state, dict) else 0
+
+
+def _metadata(stream: dict[str, object]) -> dict[str, object]:
+    metadata = stream.get("metadata", {})
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _work_queue_reader(name: str) -> dict[str, object]:
