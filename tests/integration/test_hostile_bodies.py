@@ -1,44 +1,23 @@
-"""Hostile and broken submissions through the real bus: recorded exactly, or quarantined and sealed.
+"""Hostile bodies on the real bus: recorded exactly, or quarantined; nothing blocks the next."""
 
-Nothing is lost, nothing blocks what comes after it (shared/design/threats.md).
-"""
-
-import asyncio
 import base64
 import json
 import os
-import random
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
-import psycopg
 import pytest
 from exporting import exported_rows
+from hostile import Superuser, assert_next_is_recorded, assert_nothing_lost
 from nats.aio.client import Client
 from nats.errors import MaxPayloadError
-from seen import held, interactions, quarantined, recorded, rolled_up
+from seen import held, interactions, quarantined, recorded
 from sending import CALL, send, send_all
-from waiting import until
 
 from sealbook import Recorder
 from sealbook.cli.connection import Door
-from sealbook.cli.stack import Stack
-from sealbook.contract.ids import new_id
-from sealbook.runtime.database import Database
-from sealbook.runtime.key_store import PostgresKeyStore
-from sealbook.runtime.settings import Settings
-from sealbook.sealing.key_file import KeyFile
-from sealbook.sealing.keyring import Keyring
-from sealbook.stream.atomic import Outgoing, publish_batch
-from services.ingest.quarantine import Quarantine
-from services.ingest.receive import Arrival, Rejected
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "json"
-Superuser = psycopg.AsyncConnection[Any]
-CANARY = "canary-in-quarantine-8c1f"
 
 
 def json_cases() -> list[dict[str, str]]:
@@ -58,33 +37,6 @@ def naughty_strings() -> list[str]:
         pytest.skip(f"{path} is not here")
     strings: list[str] = json.loads(path.read_text())
     return strings
-
-
-async def assert_next_is_recorded(submitter: Client, admin: Door, project: str) -> None:
-    """The service lives: a good message after the bad ones is there at once."""
-    interaction_id = str(new_id())
-    await send(submitter, project, {**CALL, "id": interaction_id})
-    await until(
-        lambda: interactions(admin, project),
-        lambda rows: any(row["id"] == interaction_id for row in rows),
-        "the good message after the bad ones",
-    )
-
-
-async def assert_nothing_lost(
-    admin: Door, superuser: Superuser, project: str, sent: int
-) -> tuple[int, int]:
-    """(recorded, quarantined), which add up to what was sent."""
-
-    async def outcome() -> tuple[int, int]:
-        return (
-            len(await interactions(admin, project)),
-            len(await quarantined(superuser, project)),
-        )
-
-    found = await until(outcome, lambda both: sum(both) >= sent, f"{sent} messages somewhere")
-    assert sum(found) == sent
-    return found
 
 
 async def test_every_case_of_the_json_test_suite_as_a_whole_body_is_quarantined(
@@ -282,140 +234,3 @@ async def test_a_submission_whose_event_is_over_the_limit_does_not_block_the_res
     await send(submitter, project, {"provider": "p", "model": "m", "request": noise})
     await assert_next_is_recorded(submitter, admin, project)
     await assert_nothing_lost(admin, superuser, project, 2)
-
-
-async def test_quarantined_content_is_sealed(
-    submitter: Client, superuser: Superuser, project: str
-) -> None:
-    await send(submitter, project, f'{{"provider": "{CANARY}", '.encode())
-    await send(submitter, project, {"provider": "p", "model": "m", CANARY: CANARY})
-    await send(submitter, project, {"provider": CANARY})
-    rows = await held(superuser, project, 3)
-    assert {row["reason"] for row in rows} == {
-        "malformed_json",
-        "invalid_submission",
-        "incomplete",
-    }
-    tables = await superuser.execute(
-        "SELECT t::text, encode(sealed, 'escape') FROM ingest.quarantine AS t"
-    )
-    everything = str(await tables.fetchall())
-    assert CANARY not in everything
-    assert CANARY.encode().hex() not in everything
-
-
-@pytest.mark.parametrize("with_message_id", [False, True])
-async def test_a_retry_while_the_cause_is_there_leaves_the_entry_where_it_is(
-    submitter: Client, admin: Door, superuser: Superuser, project: str, with_message_id: bool
-) -> None:
-    await send(submitter, project, {"provider": "p"}, new_id() if with_message_id else None)
-    [before] = await held(superuser, project, 1)
-    for _ in range(2):
-        reply = await admin.ask("quarantine.retry", ids=[before["id"]])
-        assert (reply["retried"], reply["recorded"]) == (1, 0)
-        assert await quarantined(superuser, project) == [before]
-        assert before["retried_at"] is None
-    assert await interactions(admin, project) == []
-
-
-async def test_a_retry_records_once_the_cause_is_gone(
-    stack: Stack, admin: Door, superuser: Superuser, project: str
-) -> None:
-    """The cause: an older ingest, which could not read what this one can."""
-    interaction_id = new_id()
-    await hold(stack, project, json.dumps(CALL).encode(), interaction_id)
-    [row] = await quarantined(superuser, project)
-    reply = await admin.ask("quarantine.retry", ids=[row["id"]])
-    assert (reply["retried"], reply["recorded"]) == (1, 1)
-    [shown] = await recorded(admin, project, 1)
-    assert shown["id"] == str(interaction_id)
-    assert (await admin.ask("quarantine.list", ids=[row["id"]]))["entries"] == []
-    assert (await admin.ask("quarantine.retry", ids=[row["id"]]))["retried"] == 0
-
-
-async def test_the_first_content_under_an_id_stands_and_another_is_a_conflict(
-    submitter: Client, admin: Door, superuser: Superuser, exporter: Door, project: str
-) -> None:
-    interaction_id = str(new_id())
-    first = {**CALL, "id": interaction_id, "request": "the first"}
-    second = {**CALL, "id": interaction_id, "request": "the second"}
-    await send(submitter, project, first)
-    await recorded(admin, project, 1)
-    await send(submitter, project, second)
-    [row] = await held(superuser, project, 1)
-    assert (row["reason"], str(row["interaction_id"])) == ("conflict", interaction_id)
-    rows = await exported_rows(exporter, project, columns=["request_payload"])
-    assert rows == [{"request_payload": "the first"}]
-
-
-async def test_conflicting_contents_in_one_batch_leave_the_first_and_a_conflict(
-    submitter: Client, admin: Door, superuser: Superuser, exporter: Door, project: str
-) -> None:
-    interaction_id = str(new_id())
-    await batch(
-        submitter,
-        project,
-        [
-            {**CALL, "id": interaction_id, "request": "the first"},
-            {**CALL, "id": interaction_id, "request": "the second"},
-            {**CALL, "id": interaction_id, "request": "the first"},
-        ],
-    )
-    [row] = await held(superuser, project, 1)
-    assert row["reason"] == "conflict"
-    rows = await exported_rows(exporter, project, columns=["request_payload"])
-    assert rows == [{"request_payload": "the first"}]
-
-
-async def test_a_good_submission_after_a_broken_one_of_the_same_id_is_not_lost(
-    submitter: Client, admin: Door, superuser: Superuser, project: str
-) -> None:
-    interaction_id = str(new_id())
-    broken = {"id": interaction_id, "provider": "p"}
-    await batch(submitter, project, [broken, {**CALL, "id": interaction_id}])
-    assert await assert_nothing_lost(admin, superuser, project, 2) == (1, 1)
-
-
-async def test_the_same_id_many_times_counts_once(
-    submitter: Client, admin: Door, superuser: Superuser, project: str
-) -> None:
-    interaction_id = str(new_id())
-    await send_all(submitter, project, [{**CALL, "id": interaction_id}] * 50)
-    await assert_next_is_recorded(submitter, admin, project)
-    assert (await rolled_up(admin, project, 2))["calls"] == 2
-    assert len(await interactions(admin, project)) == 2
-    assert await quarantined(superuser, project) == []
-
-
-async def test_bad_and_good_in_any_mixture_all_end_up_somewhere(
-    submitter: Client, admin: Door, superuser: Superuser, project: str
-) -> None:
-    chance = random.Random(20261101)  # noqa: S311 a mixture, not a secret
-    good = [{**CALL, "session_id": f"s-{number}"} for number in range(300)]
-    bad: list[Any] = [chance.choice([b"{", b"[]", b"{}", b'{"x":1}']) for _ in range(100)]
-    mixed = good + bad
-    chance.shuffle(mixed)
-    await asyncio.gather(*(send(submitter, project, body) for body in mixed))
-    assert await assert_nothing_lost(admin, superuser, project, 400) == (300, 100)
-    assert (await rolled_up(admin, project, 300))["calls"] == 300
-
-
-async def batch(client: Client, project: str, bodies: list[dict[str, Any]]) -> None:
-    """Publish them at once, behind others, so that ingest takes them in one batch."""
-    others = [Outgoing(f"sealbook.submit.{project}-other", json.dumps(CALL).encode())] * 150
-    mine = [Outgoing(f"sealbook.submit.{project}", json.dumps(body).encode()) for body in bodies]
-    await publish_batch(client, others + mine)
-
-
-async def hold(stack: Stack, project: str, body: bytes, interaction_id: UUID) -> None:
-    """Put a body into quarantine as ingest does."""
-    settings = Settings.load(stack.secrets.folder / "ingest")
-    database = Database(settings.database_url)
-    keyring = Keyring(PostgresKeyStore(database), KeyFile(stack.secrets.key_file))
-    sequence, subject = interaction_id.int % 2**60, f"sealbook.submit.{project}"
-    arrival = Arrival(subject, body, sequence, datetime.now(UTC), interaction_id)
-    try:
-        rejected = Rejected(arrival, project, "invalid_submission", "An older ingest said so.")
-        await Quarantine(database, keyring).hold([rejected])
-    finally:
-        database.close()

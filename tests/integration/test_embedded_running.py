@@ -1,4 +1,4 @@
-"""The three embedded servers, for real: started, crashed, restarted and stopped."""
+"""The three embedded servers, for real, while they run: who gets in, and what they promise."""
 
 import asyncio
 import contextlib
@@ -6,46 +6,19 @@ import http.client
 import io
 import json
 import os
-import signal
 import socket
 import ssl
 import stat
-import subprocess
-import sys
 import urllib.request
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import nats
 import psycopg
 import pytest
-from minio import Minio
-from nats.aio.client import Client as NatsClient
+from embedding import AUTHORIZATION, NAMES, connect_nats, descendants, s3_client
 
-from sealbook.embedded import EmbeddedServers, Endpoints
-from sealbook.embedded.postgres_lock import clear_stale_lock
-from sealbook.embedded.s3_server import SOCKETS
-from sealbook.errors import Misconfigured, Unavailable
-
-AUTHORIZATION = 'authorization { user: "tester", password: "not-a-secret" }\n'
-SHARED = Path(__file__).parents[2] / "shared"
-NAMES = ("nats", "postgres", "s3")
-
-
-def descendants() -> set[int]:
-    """Process numbers of everything below this process, the dead excepted."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if state != "Z":
-            parents[int(entry.name)] = int(parent)
-    found = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {os.getpid()}
+from sealbook.embedded import EmbeddedServers
+from sealbook.errors import Misconfigured
 
 
 def listening_addresses(pids: set[int]) -> set[tuple[str, int]]:
@@ -73,20 +46,6 @@ def shown_to_others(pid: int) -> bytes:
     return (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
 
 
-def socket_files(ports: Iterable[int]) -> list[Path]:
-    return [path for port in ports for path in SOCKETS.glob(f"seaweedfs-*{port}.sock")]
-
-
-def s3_client(at: Endpoints) -> Minio:
-    return Minio(
-        at.s3.address,
-        access_key=at.s3.access_key,
-        secret_key=at.s3.secret_key,
-        secure=False,
-        region=at.s3.region,
-    )
-
-
 def _tls_read(port: int, context: ssl.SSLContext) -> bytes:
     with (
         socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
@@ -94,47 +53,6 @@ def _tls_read(port: int, context: ssl.SSLContext) -> bytes:
     ):
         # In TLS 1.3 the refusal comes with the first read.
         return to.recv(1)
-
-
-async def connect_nats(at: Endpoints) -> NatsClient:
-    return await nats.connect(at.nats_url, user="tester", password="not-a-secret")
-
-
-async def leave_traces(at: Endpoints) -> None:
-    bus = await connect_nats(at)
-    stream = bus.jetstream()
-    await stream.add_stream(name="TRACES", subjects=["traces.>"])
-    await stream.publish("traces.one", b"kept")
-    await bus.close()
-    async with await psycopg.AsyncConnection.connect(at.postgres.url) as connection:
-        await connection.execute("CREATE TABLE traces AS SELECT 'kept' AS word")
-
-    def upload() -> None:
-        client = s3_client(at)
-        client.make_bucket("traces")
-        client.put_object("traces", "one", io.BytesIO(b"kept"), 4)
-
-    await asyncio.to_thread(upload)
-
-
-async def assert_traces(at: Endpoints) -> None:
-    bus = await connect_nats(at)
-    message = await bus.jetstream().get_last_msg("TRACES", "traces.one")
-    await bus.close()
-    assert message.data == b"kept"
-    async with await psycopg.AsyncConnection.connect(at.postgres.url) as connection:
-        rows = await (await connection.execute("SELECT word FROM traces")).fetchall()
-    assert rows == [("kept",)]
-
-    def download() -> bytes:
-        answer = s3_client(at).get_object("traces", "one")
-        try:
-            return answer.read()
-        finally:
-            answer.close()
-            answer.release_conn()
-
-    assert await asyncio.to_thread(download) == b"kept"
 
 
 @pytest.fixture(scope="module")
@@ -279,104 +197,3 @@ async def test_a_killed_server_comes_back(servers: EmbeddedServers, name: str) -
     await servers.supervisor.kill(name)
     await servers.supervisor.wait_ready(name, within=20)
     assert servers.supervisor.pid(name) != first
-
-
-async def test_data_ports_and_credentials_survive_a_restart(tmp_path: Path) -> None:
-    servers = EmbeddedServers(tmp_path / "data")
-    before = await servers.start(authorization=AUTHORIZATION)
-    await leave_traces(before)
-    await servers.stop()
-    try:
-        after = await servers.start(authorization=AUTHORIZATION)
-        assert after == before
-        await assert_traces(after)
-    finally:
-        await servers.stop()
-
-
-async def test_data_survives_the_loss_of_every_port(tmp_path: Path) -> None:
-    servers = EmbeddedServers(tmp_path / "data")
-    await leave_traces(await servers.start(authorization=AUTHORIZATION))
-    await servers.stop()
-    known = tmp_path / "data" / "ports.json"
-    before = json.loads(known.read_text())
-    with contextlib.ExitStack() as others:
-        for port in before.values():
-            others.enter_context(socket.create_server(("127.0.0.1", port)))
-        try:
-            await assert_traces(await servers.start(authorization=AUTHORIZATION))
-        finally:
-            await servers.stop()
-    assert set(json.loads(known.read_text()).values()).isdisjoint(before.values())
-
-
-async def test_stop_leaves_no_process_and_no_socket_file(tmp_path: Path) -> None:
-    before = descendants()
-    servers = EmbeddedServers(tmp_path / "data")
-    await servers.start(authorization=AUTHORIZATION)
-    assert len(descendants() - before) > len(NAMES)
-    await servers.stop()
-    assert descendants() - before == set()
-    ports = json.loads((servers.data / "ports.json").read_text()).values()
-    assert socket_files(ports) == []
-
-
-async def test_a_failed_start_names_the_server_and_leaves_nothing(tmp_path: Path) -> None:
-    before = descendants()
-    servers = EmbeddedServers(tmp_path / "data")
-    with pytest.raises(Unavailable, match=r"(?s)nats ended at its start.*auth\.conf"):
-        await servers.start(authorization="authorization {")
-    assert descendants() - before == set()
-    # The folder is free again, and a half-made cluster is no obstacle.
-    try:
-        await servers.start(authorization=AUTHORIZATION)
-    finally:
-        await servers.stop()
-
-
-async def test_after_a_crash_of_everything_the_next_start_finds_all(tmp_path: Path) -> None:
-    script = tmp_path / "up.py"
-    script.write_text(
-        "import asyncio, sys\n"
-        f"sys.path.insert(0, {str(SHARED)!r})\n"
-        "from pathlib import Path\n"
-        "from sealbook.embedded import EmbeddedServers\n"
-        "async def main():\n"
-        "    servers = EmbeddedServers(Path(sys.argv[1]))\n"
-        "    await servers.start(authorization=sys.argv[2])\n"
-        f"    print(*map(servers.supervisor.pid, {NAMES!r}), flush=True)\n"
-        "    await asyncio.sleep(600)\n"
-        "asyncio.run(main())\n"
-    )
-    data = tmp_path / "data"
-    # Leave something to find, then let another process run the servers and be killed.
-    servers = EmbeddedServers(data)
-    await leave_traces(await servers.start(authorization=AUTHORIZATION))
-    await servers.stop()
-    command = [sys.executable, str(script), str(data), AUTHORIZATION]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as it:  # noqa: ASYNC220
-        assert it.stdout is not None
-        pids = (await asyncio.to_thread(it.stdout.readline)).split()
-        assert len(pids) == len(NAMES)
-        it.send_signal(signal.SIGKILL)
-        it.wait()
-    try:
-        await assert_traces(await servers.start(authorization=AUTHORIZATION))
-    finally:
-        await servers.stop()
-
-
-async def test_a_lock_of_a_reused_process_number_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path}\n")
-    await clear_stale_lock(tmp_path)
-    assert not (tmp_path / "postmaster.pid").exists()
-
-
-async def test_a_folder_open_to_others_that_holds_other_files_is_refused(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    home.chmod(0o755)
-    (home / "letter.txt").touch()
-    with pytest.raises(Misconfigured, match="holds other files"):
-        await EmbeddedServers(home).start(authorization=AUTHORIZATION)
-    assert home.stat().st_mode & 0o777 == 0o755
