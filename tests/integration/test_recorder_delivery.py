@@ -64,7 +64,9 @@ async def test_an_invalid_record_is_refused_by_name_without_its_values(server: S
     assert [receipt.ok for receipt in many] == [True, False, False, True]
 
 
-async def test_duplicates_within_a_batch_and_across_batches_count_once(server: Server) -> None:
+async def test_what_is_recorded_twice_keeps_its_id_so_that_ingest_counts_it_once(
+    server: Server,
+) -> None:
     first, second = new_id(), new_id()
     async with Recorder(server.url, project="demo") as recorder:
         together = await recorder.record_many(
@@ -72,9 +74,8 @@ async def test_duplicates_within_a_batch_and_across_batches_count_once(server: S
         )
         later = await recorder.record_many([{**CALL, "id": second}, CALL])
     assert all(receipt.ok for receipt in together + later)
-    ids = await stored_ids(server)
-    assert len(ids) == 3
-    assert set(ids) == {first, second, later[1].interaction_id}
+    # The stream forgets ids after 0.1 s, ingest never does: see test_hostile_repeats.
+    assert set(await stored_ids(server)) == {first, second, later[1].interaction_id}
 
 
 async def test_a_submission_over_the_limit_is_refused_and_the_others_go_on(server: Server) -> None:
