@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from minio.error import MinioException
 from sqlalchemy import Row
-from urllib3.exceptions import HTTPError
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportCommand, ExportRequest, ListExports
@@ -106,17 +104,13 @@ class ExportCommands:
         }
 
     def _link(self, object_key: str) -> str:
-        try:
+        with objects.explained():
             return self.worker.s3.presigned_get_object(
                 self.process.settings.s3_bucket,
                 object_key,
                 expires=timedelta(minutes=LINK_MINUTES),
                 response_headers={"response-cache-control": "no-store"},
             )
-        except MinioException as error:
-            raise objects.refused(error) from None
-        except HTTPError as error:
-            raise objects.unreachable(error) from None
 
     async def _mine(self, actor: str, action: str, job_id: str) -> Row[Any]:
         row = await self.process.database.run(table.find, job_id)

@@ -8,9 +8,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 from uuid import UUID
 
 from minio import Minio
-from minio.error import MinioException
 from sqlalchemy import Connection, Row, Select, text
-from urllib3.exceptions import HTTPError
 
 from sealbook.runtime import objects
 from sealbook.sealing import cipher
@@ -57,7 +55,7 @@ class ExportFile:
             Unavailable, Misconfigured: S3 is away, or refuses.
         """
         source = _Stream(self._chunks(connection, query))
-        try:
+        with objects.explained():
             s3.put_object(
                 bucket,
                 self._job.object_key,
@@ -67,10 +65,6 @@ class ExportFile:
                 num_parallel_uploads=1,
                 content_type=self._format.content_type,
             )
-        except MinioException as error:
-            raise objects.refused(error) from None
-        except HTTPError as error:
-            raise objects.unreachable(error) from None
         return Written(
             self._job.object_key, self._rows, self._size, self._hash.hexdigest(), self._truncated
         )

@@ -9,10 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from minio import Minio
-from minio.error import MinioException
 from pydantic_core import to_json
 from sqlalchemy import Select
-from urllib3.exceptions import HTTPError
 
 from sealbook.contract import subjects
 from sealbook.contract.commands import ExportRequest
@@ -214,12 +212,8 @@ class Worker:
     async def _remove(self, job: Job) -> None:
         """No file of a job that has none. Raises Unavailable when S3 is away."""
         bucket = self.process.settings.s3_bucket
-        try:
+        with objects.explained():
             await asyncio.to_thread(self.s3.remove_object, bucket, job.object_key)
-        except MinioException as error:
-            raise objects.refused(error) from None
-        except HTTPError as error:
-            raise objects.unreachable(error) from None
 
     async def _tell(self, job: Job, end: Event) -> None:
         """A hint for whoever waits, readable by all: the log and `export.show` tell the rest."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from pydantic_core import to_json
 
 from sealbook.contract import subjects
@@ -95,7 +94,7 @@ class Door:
         subject = subjects.command(self._actor, verb)
         try:
             reply = await self._client.request(subject, to_json(body), timeout=timeout_s)
-        except (NoRespondersError, TimeoutError, NatsError) as error:
+        except (NatsError, TimeoutError) as error:
             raise Unavailable(
                 f"No service answers {verb!r} ({type(error).__name__}).",
                 remedy="See which services run: `sealbook status`.",

@@ -22,8 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from sealbook.contract.events import InteractionRecorded, InteractionReviewed
-from sealbook.sealing.binding import PAYLOAD_VERSION, Binding
+from sealbook.sealing import binding
 
 INTERACTION_VIEW = "interaction_v1"
 DECISION_VIEW = "decision_v1"
@@ -142,11 +141,9 @@ daily = Table(DAILY_VIEW, MetaData(schema="rollup"), *daily_columns())
 
 def payload_binding(row: Row[Any]) -> bytes:
     """What the sealed payload of a row of the interactions view is bound to."""
-    return Binding(
+    return binding.payload(
         project=row.project,
-        event_id=str(row.id),
-        event_type=InteractionRecorded.type,
-        version=PAYLOAD_VERSION,
+        event_id=row.id,
         time=row.occurred_at,
         user_hash=row.user_hash,
         policy_version=row.policy_version,
@@ -155,10 +152,6 @@ def payload_binding(row: Row[Any]) -> bytes:
 
 def comment_binding(row: Row[Any]) -> bytes:
     """What the sealed comment of a row of the decisions view is bound to."""
-    return Binding(
-        project=row.project,
-        event_id=str(row.event_id),
-        event_type=InteractionReviewed.type,
-        version=PAYLOAD_VERSION,
-        time=row.reviewed_at,
+    return binding.comment(
+        project=row.project, event_id=row.event_id, time=row.reviewed_at
     ).encode()

@@ -1,5 +1,8 @@
 """S3 for a service: the bucket, whole-file uploads, presigned downloads."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from minio import Minio
 from minio.error import MinioException
 from urllib3 import PoolManager, Retry, Timeout
@@ -26,9 +29,16 @@ def client(settings: Settings) -> Minio:
 
 def make_bucket(s3: Minio, bucket: str) -> None:
     """Make the bucket unless it is there. Raises Unavailable or Misconfigured."""
-    try:
+    with explained():
         if not s3.bucket_exists(bucket):
             s3.make_bucket(bucket)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Calls of S3 inside fail with our errors: Unavailable, or Misconfigured when it says no."""
+    try:
+        yield
     except MinioException as error:
         raise refused(error) from None
     except HTTPError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sealbook.contract.events import InteractionRecorded, InteractionReviewed
 
@@ -40,13 +41,37 @@ class Binding:
         return b"".join(len(data).to_bytes(4, "big") + data for data in map(str.encode, parts))
 
 
-def recorded(event: InteractionRecorded) -> Binding:
-    """The binding of a recorded interaction's payload."""
+def payload(
+    *, project: str, event_id: UUID, time: datetime, user_hash: str | None, policy_version: str
+) -> Binding:
+    """The binding of a recorded interaction's payload, from its event or its row."""
     return Binding(
-        project=event.project,
-        event_id=str(event.id),
-        event_type=event.type,
+        project=project,
+        event_id=str(event_id),
+        event_type=InteractionRecorded.type,
         version=PAYLOAD_VERSION,
+        time=time,
+        user_hash=user_hash,
+        policy_version=policy_version,
+    )
+
+
+def comment(*, project: str, event_id: UUID, time: datetime) -> Binding:
+    """The binding of a review's comment, from its event or its row."""
+    return Binding(
+        project=project,
+        event_id=str(event_id),
+        event_type=InteractionReviewed.type,
+        version=PAYLOAD_VERSION,
+        time=time,
+    )
+
+
+def recorded(event: InteractionRecorded) -> Binding:
+    """`payload` for an event."""
+    return payload(
+        project=event.project,
+        event_id=event.id,
         time=event.occurred_at,
         user_hash=event.user_hash,
         policy_version=event.policy_version,
@@ -54,11 +79,5 @@ def recorded(event: InteractionRecorded) -> Binding:
 
 
 def reviewed(event: InteractionReviewed) -> Binding:
-    """The binding of a review's comment."""
-    return Binding(
-        project=event.project,
-        event_id=str(event.id),
-        event_type=event.type,
-        version=PAYLOAD_VERSION,
-        time=event.reviewed_at,
-    )
+    """`comment` for an event."""
+    return comment(project=event.project, event_id=event.id, time=event.reviewed_at)

@@ -8,7 +8,6 @@ from sealbook.contract.documents import JsonValue
 from services.ingest.normalize.reading import Fields, as_list, as_object
 from services.ingest.normalize.streams.fragments import by_index
 
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _ITEMS = ("response.output_item.added", "response.output_item.done")
 
 
