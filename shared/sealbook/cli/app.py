@@ -8,7 +8,8 @@ from sealbook.cli.demo import demo
 from sealbook.cli.deployment import secrets, setup
 from sealbook.cli.exports import export
 from sealbook.cli.interactions import audit, list_interactions, review, show
-from sealbook.cli.operations import keys, quarantine, rebuild, status
+from sealbook.cli.keys import keys
+from sealbook.cli.operations import quarantine, rebuild, status
 from sealbook.cli.recording import record
 from sealbook.cli.sums import rollup
 from sealbook.cli.up import up

@@ -1,13 +1,11 @@
-"""`rebuild`, `quarantine`, `status`, `keys`: what the people on call use."""
+"""`rebuild`, `quarantine`, `status`: what the people on call use."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from sealbook.cli import show as out
 from sealbook.cli.options import Door, asks, json_option
-from sealbook.sealing.key_file import create_key_file
 
 REBUILD_SECONDS = 24 * 3600.0
 
@@ -81,21 +79,6 @@ async def status(door: Door, as_json: bool) -> None:
         return
     rows = [{"service": one["service"], "state": _details(one)} for one in told]
     out.table("Services", ("service", "state"), rows, right=())
-
-
-@click.group("keys")
-def keys() -> None:
-    """Key-encryption keys."""
-
-
-@keys.command("init")
-@click.argument("file", type=click.Path(path_type=Path))
-def init(file: Path) -> None:
-    """Make FILE with a fresh key, readable by you alone. Never overwrites one."""
-    if file.exists():
-        raise click.UsageError(f"{file} exists; a key file is never overwritten.")
-    create_key_file(file)
-    click.echo(f"{file} is ready. Keep a copy elsewhere: without it no payload can be opened.")
 
 
 def _details(one: dict[str, Any]) -> str:
