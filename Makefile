@@ -27,7 +27,7 @@ up: $(READY) ## embedded servers and all services, until Ctrl-C; data in .sealbo
 	@$(BIN)/sealbook up
 
 bench-redaction: $(READY) ## quality and speed of redaction; the last line is JSON
-	@$(BIN)/python bench/redaction.py
+	@$(BIN)/python bench/redaction
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .

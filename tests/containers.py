@@ -79,7 +79,8 @@ class ContainerServers:
 
     async def kill(self, name: str) -> None:
         """SIGKILL to a server, and start it again; returns when it serves."""
-        await asyncio.to_thread(self._kill, name)
+        await asyncio.to_thread(self.halt, name)
+        await asyncio.to_thread(self.resume, name)
 
     async def copy_data(self, target: Path) -> None:
         """Each server's data as a tar (which stores files as they are) below `target`."""
@@ -109,12 +110,16 @@ class ContainerServers:
         )
         return self._endpoints
 
-    def _kill(self, name: str) -> None:
-        container = self._containers[name]
-        wrapped = container.get_wrapped_container()
+    def halt(self, name: str) -> None:
+        """SIGKILL to a server."""
+        wrapped = self._containers[name].get_wrapped_container()
         wrapped.kill()
         wrapped.wait()
-        wrapped.start()
+
+    def resume(self, name: str) -> None:
+        """Start a killed server again; returns when it serves."""
+        container = self._containers[name]
+        container.get_wrapped_container().start()
         ready(name).wait_until_ready(container)
 
     def _copy(self, name: str, folder: str, target: Path) -> None:

@@ -20,7 +20,8 @@ from sealbook.runtime.process import Process
 from sealbook.runtime.telemetry import Metrics
 from sealbook.runtime.users import Users
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Keyring, Scope
+from sealbook.sealing.keyring import Keyring
+from sealbook.sealing.scope import Scope
 from sealbook.stream.append import LogWriter, NewEvent
 from sealbook.stream.atomic import WrongSequence
 from services.export.commands import ExportCommands

@@ -9,7 +9,10 @@ EVERYONE = [*FIXED, ALICE, BOB]
 NAMES = {user.name for user in EVERYONE}
 AUDIT_CALLS = (f"CONSUMER.CREATE.{LOG}.>", f"CONSUMER.MSG.NEXT.{LOG}.>", f"STREAM.INFO.{LOG}")
 APPENDS = {
-    "ingest": {"interaction.recorded"},
+    "ingest": {
+        *("interaction.recorded", "policy.changed"),
+        *("rotation.started", "rotation.completed"),
+    },
     "review": {"interaction.reviewed", "interaction.opened", "projection.rebuilt"},
     "rollup": {"projection.rebuilt"},
     "export": {

@@ -1,7 +1,7 @@
 """ingest's pipeline with a log, a quarantine and a queue in memory."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -16,11 +16,14 @@ from sealbook.errors import (
     InvalidInput,
     Unavailable,
 )
+from sealbook.runtime.objects import Bucket, Stored
 from sealbook.runtime.telemetry import Metrics
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Keyring, Scope
+from sealbook.sealing.keyring import Keyring
+from sealbook.sealing.scope import Scope
 from sealbook.stream.append import LogWriter, NewEvent
 from sealbook.stream.cursor import SubmissionCursor
+from services.ingest.claims import Claims
 from services.ingest.pipeline import Pipeline
 from services.ingest.price import PriceBook
 from services.ingest.quarantine import Quarantine
@@ -32,6 +35,7 @@ CANARY = "canary-7f3a"
 STORED = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 RULES = Rules(Redactor(builtin_rules()), PriceBook())
 AWAY = Unavailable("away")
+INLINE_BYTES = 65_536
 
 
 class Keys:
@@ -132,15 +136,52 @@ class Cursor:
         self.told.append(("keep", len(messages)))
 
 
+class Shelf:
+    """A bucket in memory; `fails` is what S3 says to every call while it is set."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.stored_at: dict[str, datetime] = {}
+        self.fails: Exception | None = None
+
+    def put(self, key: str, content: bytes) -> None:
+        self.reach()
+        self.objects[key] = content
+        self.stored_at[key] = STORED
+
+    def folders(self, prefix: str, *, after: str) -> list[str]:
+        self.reach()
+        beyond = [key for key in self.objects if key.startswith(prefix) and key > after]
+        return sorted({key.removeprefix(prefix).split("/")[0] for key in beyond})
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                yield Stored(key, self.stored_at[key])
+
+    def remove(self, key: str) -> None:
+        self.reach()
+        self.objects.pop(key, None)
+
+    def reach(self) -> None:
+        if self.fails is not None:
+            raise self.fails
+
+
 def pipeline(
-    log: Log, held: Held, cursor: Cursor | None = None, keys: Keys | None = None
+    log: Log,
+    held: Held,
+    cursor: Cursor | None = None,
+    keys: Keys | None = None,
+    shelf: Shelf | None = None,
 ) -> Pipeline:
     return Pipeline(
         cursor=cast("SubmissionCursor", cursor or Cursor()),
         log=cast("LogWriter", log),
+        claims=Claims(cast("Bucket", shelf or Shelf()), cast("LogWriter", log), INLINE_BYTES),
         keyring=cast("Keyring", keys or Keys()),
         quarantine=cast("Quarantine", held),
-        rules=RULES,
+        rules=lambda: RULES,
         partitions=8,
         metrics=Metrics(),
     )

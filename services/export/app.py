@@ -16,7 +16,7 @@ from services.export.worker import Worker
 
 
 async def wire(process: Process) -> Wiring:
-    keyring = process.keyring()
+    keyring = await process.keyring()
     worker = Worker(
         process=process,
         keyring=keyring,

@@ -2,21 +2,24 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Any, BinaryIO, TypeAlias, cast
 from uuid import UUID
 
 from minio import Minio
 from sqlalchemy import Connection, Row, Select, text
 
+from sealbook.projection.published import payload_key_id
 from sealbook.runtime import objects
-from sealbook.sealing import cipher
+from sealbook.runtime.objects import Bucket
 from sealbook.sealing.cipher import DataKey
 from services.export.columns import chosen
 from services.export.formats import FORMATS
 from services.export.job import Job
 from services.export.life import Written
+from services.export.payloads import FETCHES, with_payloads
 from services.export.rows import cells, needs_keys
 
 ROWS_AT_ONCE = 500
@@ -26,6 +29,9 @@ TRANSACTION_TIMEOUT = "15min"
 """How long the server waits for us while a part goes up to a slow S3."""
 
 KeysFor: TypeAlias = Callable[[set[UUID]], Mapping[UUID, DataKey]]
+SealedOf: TypeAlias = Callable[
+    [Iterable[Row[Any]], Mapping[UUID, DataKey]], Iterable[tuple[Row[Any], bytes | None]]
+]
 
 
 class Stopped(Exception):
@@ -54,22 +60,33 @@ class ExportFile:
             Stopped: the job was cancelled; nothing is left of the file.
             Unavailable, Misconfigured: S3 is away, or refuses.
         """
-        source = _Stream(self._chunks(connection, query))
-        with objects.explained():
-            s3.put_object(
-                bucket,
-                self._job.object_key,
-                cast("BinaryIO", source),
-                length=-1,
-                part_size=PART_BYTES,
-                num_parallel_uploads=1,
-                content_type=self._format.content_type,
+        threads = ThreadPoolExecutor(FETCHES, "sealbook-payloads")
+        get = Bucket(s3, bucket).get
+        source = _Stream(
+            self._chunks(
+                connection, query, lambda rows, keys: with_payloads(rows, keys, get, threads)
             )
+        )
+        try:
+            with objects.explained():
+                s3.put_object(
+                    bucket,
+                    self._job.object_key,
+                    cast("BinaryIO", source),
+                    length=-1,
+                    part_size=PART_BYTES,
+                    num_parallel_uploads=1,
+                    content_type=self._format.content_type,
+                )
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
         return Written(
             self._job.object_key, self._rows, self._size, self._hash.hexdigest(), self._truncated
         )
 
-    def _chunks(self, connection: Connection, query: Select[Any]) -> Iterator[bytes]:
+    def _chunks(
+        self, connection: Connection, query: Select[Any], sealed_of: SealedOf
+    ) -> Iterator[bytes]:
         yield self._counted(self._format.head())
         connection.execute(
             text(f"SET LOCAL idle_in_transaction_session_timeout = '{TRANSACTION_TIMEOUT}'")
@@ -77,24 +94,24 @@ class ExportFile:
         result = connection.execution_options(stream_results=True, max_row_buffer=1).execute(query)
         wanted = 1
         while rows := result.fetchmany(wanted):
-            if self._stop():
-                raise Stopped
             # As many rows as fit into the bound if they are like the largest of these.
-            largest = max(len(row.sealed) for row in rows)
+            largest = max(len(row.sealed or b"") for row in rows)
             wanted = max(1, min(ROWS_AT_ONCE, 2 * wanted, BYTES_AT_ONCE // max(1, largest)))
-            for line in self._lines(rows):
+            for line in self._lines(rows, sealed_of):
+                if self._stop():
+                    raise Stopped
                 yield self._counted(line)
 
-    def _lines(self, rows: Sequence[Row[Any]]) -> Iterator[bytes]:
-        keys = None
-        if self._unseal:
-            keys = self._keys_for({cipher.key_id_of(row.sealed) for row in rows})
+    def _lines(self, rows: Sequence[Row[Any]], sealed_of: SealedOf) -> Iterator[bytes]:
         limit = self._job.request.limit
         room = len(rows) if limit is None else limit - self._rows
         self._truncated = self._truncated or len(rows) > room
-        for row in islice(rows, room):
+        wanted = rows[:room]
+        keys = self._keys_for({payload_key_id(row) for row in wanted}) if self._unseal else None
+        sealed = sealed_of(wanted, keys) if keys is not None else zip(wanted, repeat(None))
+        for row, payload in sealed:
             self._rows += 1
-            yield self._format.row(cells(row, self._columns, keys))
+            yield self._format.row(cells(row, self._columns, keys, payload))
 
     def _counted(self, chunk: bytes) -> bytes:
         self._hash.update(chunk)

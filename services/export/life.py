@@ -20,7 +20,8 @@ from sealbook.runtime.process import Process
 from sealbook.sealing import cipher
 from sealbook.sealing.binding import Binding
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Keyring, Scope
+from sealbook.sealing.keyring import Keyring
+from sealbook.sealing.scope import Scope
 from sealbook.stream.append import NewEvent
 from sealbook.stream.atomic import WrongSequence
 from services.export.job import Job

@@ -1,9 +1,11 @@
 """One batch of submissions, from the queue into the log: acknowledged only afterwards."""
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,9 +21,20 @@ from sealbook.sealing.cipher import DataKey
 from sealbook.sealing.keyring import Keyring
 from sealbook.stream.append import LogWriter, NewEvent
 from sealbook.stream.cursor import SubmissionCursor
+from sealbook.stream.topology import ACK_WAIT_SECONDS
+from services.ingest.claims import Claims
 from services.ingest.quarantine import Quarantine
-from services.ingest.receive import Arrival, Received, Rejected, arrive, receive
+from services.ingest.receive import (
+    Arrival,
+    Received,
+    Rejected,
+    SealedArrival,
+    arrive,
+    receive,
+    unsealed,
+)
 from services.ingest.record import Draft, Rules, draft, sealed
+from services.ingest.submission_key import submission_key
 
 logger = logging.getLogger("sealbook.ingest")
 
@@ -31,53 +44,105 @@ RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch that only has to be appended, and what of it cannot be."""
+
+    received: Sequence[Received]
+    repeated: Sequence[Received]
+    rejected: list[Rejected]
+    drafts: Sequence[Draft]
+    events: Sequence[InteractionRecorded]
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """ingest's hot path and what it needs."""
 
     cursor: SubmissionCursor
     log: LogWriter
+    claims: Claims
     keyring: Keyring
     quarantine: Quarantine
-    rules: Rules
+    rules: Callable[[], Rules]
     partitions: int
     metrics: Metrics
+    compress: bool = True
 
     async def run(self) -> None:
-        """Work until cancelled; what fails for want of a server is tried again."""
-        while True:
-            try:
-                messages = await self.cursor.batch(BATCH_MESSAGES, wait_s=WAIT_SECONDS)
+        """Work until cancelled: while one batch is on its way into the log, the next is prepared.
+        What fails for want of a server is tried again."""
+        handling: asyncio.Task[None] | None = None
+        try:
+            while True:
+                messages = await self._next_batch()
+                arrivals = [arrive(message) for message in messages]
+                prepared = await self._prepared_if_possible(arrivals)
+                if handling and (messages or handling.done()):
+                    await handling
+                    handling = None
                 if messages:
-                    with self.metrics.ingest_batch_seconds.time():
-                        await self._handle(messages)
-            except (SealbookError, NatsError) as error:
-                logger.warning("submissions wait: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
+                    handling = asyncio.create_task(self._handle(messages, arrivals, prepared))
+        finally:
+            if handling:
+                handling.cancel()
 
-    async def _handle(self, messages: Sequence[Msg]) -> None:
+    async def _next_batch(self) -> Sequence[Msg]:
+        try:
+            return await self.cursor.batch(BATCH_MESSAGES, wait_s=WAIT_SECONDS)
+        except (SealbookError, NatsError) as error:
+            logger.warning("submissions wait: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+            return ()
+
+    async def _prepared_if_possible(self, arrivals: Sequence[Arrival]) -> Prepared | None:
+        """None where it failed: it fails again, and is dealt with, when it is the batch's turn."""
+        try:
+            return await self._prepare(arrivals)
+        except Exception as error:  # noqa: BLE001 see above
+            logger.debug("a batch of %d was not prepared: %s", len(arrivals), place_of(error))
+            return None
+
+    async def _handle(
+        self, messages: Sequence[Msg], arrivals: Sequence[Arrival], prepared: Prepared | None
+    ) -> None:
         """Record or quarantine every message, however long a server is away, then acknowledge.
 
         The same batch is tried again, before any later one: so order per key is kept.
         """
-        arrivals = [arrive(message) for message in messages]
-        while True:
-            try:
-                await self.record_or_isolate(arrivals)
-                break
-            except (SealbookError, NatsError) as error:
-                logger.warning("a batch of %d waits: %s", len(messages), error)
-                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 jitter
-                await self.cursor.keep(messages)
+        started = time.perf_counter()
+        keeping = asyncio.create_task(self._keep(messages))
+        try:
+            while True:
+                try:
+                    await self.record_or_isolate(arrivals, prepared)
+                    break
+                except (SealbookError, NatsError) as error:
+                    prepared = None  # by the next try a key or a rule may have changed
+                    logger.warning("a batch of %d waits: %s", len(messages), error)
+                    await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                    await self.cursor.keep(messages)
+        finally:
+            keeping.cancel()
         await self.cursor.acknowledge(messages)
+        self.metrics.ingest_batch_seconds.observe(time.perf_counter() - started)
 
-    async def record_or_isolate(self, arrivals: Sequence[Arrival]) -> list[Rejected]:
+    async def _keep(self, messages: Sequence[Msg]) -> None:
+        """Large payloads may be long on their way to a slow S3: nobody else must start on them."""
+        while True:
+            await asyncio.sleep(ACK_WAIT_SECONDS / 3)
+            with contextlib.suppress(NatsError):  # reconnecting: the next time will do
+                await self.cursor.keep(messages)
+
+    async def record_or_isolate(
+        self, arrivals: Sequence[Arrival], prepared: Prepared | None = None
+    ) -> list[Rejected]:
         """`record`; a message that makes it fail is found by trying each alone, and set aside.
 
         Raises:
             Unavailable: doing it again counts nothing twice.
         """
         try:
-            return await self.record(arrivals)
+            return await self.record(arrivals, prepared)
         except InvalidInput as error:
             code, detail = "too_large", str(error)
         except NatsError:
@@ -99,26 +164,41 @@ class Pipeline:
         await self._set_aside(rejected)
         return rejected
 
-    async def record(self, arrivals: Sequence[Arrival]) -> list[Rejected]:
+    async def record(
+        self, arrivals: Sequence[Arrival], prepared: Prepared | None = None
+    ) -> list[Rejected]:
         """Append what can be recorded, quarantine the rest; returns what was quarantined.
 
         Raises:
             Unavailable: doing it again counts nothing twice.
             InvalidInput: an event is too large for the log.
         """
+        batch = prepared or await self._prepare(arrivals)
+        existing = await self._append(batch.drafts, batch.events)
+        conflicts = [
+            one for one in batch.received if one.id in existing and await self._differs(one)
+        ]
+        rejected = [*batch.rejected, *map(_conflict, conflicts)]
+        await self._set_aside(rejected)
+        self.metrics.ingested.labels("duplicate").inc(len(existing) - len(conflicts))
+        self.metrics.ingested.labels("recorded").inc(len(batch.drafts) - len(existing))
+        for one in batch.repeated:
+            rejected += await self.record([one.arrival])
+        return rejected
+
+    async def _prepare(self, arrivals: Sequence[Arrival]) -> Prepared:
         arrived = [receive(arrival) for arrival in arrivals]
+        if any(isinstance(one, SealedArrival) for one in arrived):
+            # Only then: without it, or with a broken one, all others still go through.
+            key = await submission_key(self.keyring)
+            arrived = [
+                unsealed(one, key) if isinstance(one, SealedArrival) else one for one in arrived
+            ]
         rejected = [one for one in arrived if isinstance(one, Rejected)]
         received, repeated = _first_of_each([one for one in arrived if isinstance(one, Received)])
         drafts, incomplete = await self._drafts(received)
-        existing = await self._append(drafts, await self._sealed(drafts))
-        conflicts = [one for one in received if one.id in existing and await self._differs(one)]
-        rejected += incomplete + [_conflict(one) for one in conflicts]
-        await self._set_aside(rejected)
-        self.metrics.ingested.labels("duplicate").inc(len(existing) - len(conflicts))
-        self.metrics.ingested.labels("recorded").inc(len(drafts) - len(existing))
-        for one in repeated:
-            rejected += await self.record([one.arrival])
-        return rejected
+        events = await self._sealed(drafts)
+        return Prepared(received, repeated, rejected + incomplete, drafts, events)
 
     async def _set_aside(self, rejected: Sequence[Rejected]) -> None:
         await self.quarantine.hold(rejected)
@@ -126,22 +206,25 @@ class Pipeline:
 
     async def _drafts(self, received: Sequence[Received]) -> tuple[list[Draft], list[Rejected]]:
         keys = await self._index_keys(received)
+        now = self.rules()
+        rules = {project: now.keyed(key) for project, key in keys.items()}
         drafts, incomplete = [], []
         for one in received:
             try:
-                drafts.append(draft(one, keys[one.project], self.rules))
+                drafts.append(draft(one, keys[one.project], rules[one.project]))
             except InvalidInput as error:
                 incomplete.append(Rejected(one.arrival, one.project, "incomplete", str(error)))
         return drafts, incomplete
 
     async def _sealed(self, drafts: Sequence[Draft]) -> list[InteractionRecorded]:
         keys = await self.keyring.for_scopes(one.scope for one in drafts)
-        return [sealed(one, keys[one.scope]) for one in drafts]
+        return [sealed(one, keys[one.scope], compress=self.compress) for one in drafts]
 
     async def _append(
         self, drafts: Sequence[Draft], events: Sequence[InteractionRecorded]
     ) -> set[UUID]:
         """Append; returns the ids that were in the log before."""
+        deposited = await self.claims.deposited(events)
         news = [
             NewEvent(
                 event,
@@ -149,10 +232,12 @@ class Pipeline:
                 str(event.id),
                 event.occurred_at,
             )
-            for one, event in zip(drafts, events, strict=True)
+            for one in drafts
+            if (event := deposited.get(one.event.id))
         ]
         existing = await self.log.append_once(news)
-        return {new.event.id for new in existing if isinstance(new.event, InteractionRecorded)}
+        found = {new.event.id for new in existing if isinstance(new.event, InteractionRecorded)}
+        return found | ({event.id for event in events} - deposited.keys())
 
     async def _differs(self, received: Received) -> bool:
         """Whether the log holds other content under this id than what was received."""

@@ -28,7 +28,8 @@ from sealbook.runtime.database import Database, create_tables
 from sealbook.sealing import cipher
 from sealbook.sealing.binding import Binding
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Keyring, Scope
+from sealbook.sealing.keyring import Keyring
+from sealbook.sealing.scope import Scope
 from services.ingest.receive import Arrival, Rejected
 
 # No project can have an empty name: this key belongs to the service.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from nats.aio.msg import Msg
 
 from sealbook.contract import documents, subjects
@@ -13,6 +14,7 @@ from sealbook.contract.submission import Submission
 from sealbook.errors import InvalidInput
 from sealbook.sealing import blind_index
 from sealbook.sealing.cipher import DataKey
+from sealbook.sealing.submission import SealedBody
 from sealbook.stream.delivery import delivery
 
 
@@ -30,7 +32,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A submission that can be processed. `document` is its parsed body."""
+    """A submission that can be processed. `document` is its parsed body, without a seal."""
 
     arrival: Arrival
     id: UUID
@@ -43,7 +45,16 @@ class Received:
         content: dict[str, JsonValue] = {
             key: value for key, value in self.document.items() if key not in ("id", "project")
         }
-        return blind_index.content_hash(index_key, content)
+        return blind_index.content_hash(index_key, _canonical(content))
+
+
+@dataclass(frozen=True, slots=True)
+class SealedArrival:
+    """A message whose content its client sealed to ingest: `unsealed` goes on with it."""
+
+    arrival: Arrival
+    project: str
+    body: SealedBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,14 @@ class Rejected:
     project: str | None
     code: str
     detail: str
+
+
+def _canonical(content: dict[str, JsonValue]) -> bytes:
+    """The same bytes for the same content, whatever the order of its keys."""
+    try:
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits
+        return documents.canonical(content)
 
 
 def arrive(message: Msg) -> Arrival:
@@ -71,7 +90,7 @@ def arrive(message: Msg) -> Arrival:
     )
 
 
-def receive(arrival: Arrival) -> Received | Rejected:
+def receive(arrival: Arrival) -> Received | SealedArrival | Rejected:
     """What to do with a message; never raises."""
     project = subjects.project_of(arrival.subject)
     if project is None:
@@ -80,6 +99,30 @@ def receive(arrival: Arrival) -> Received | Rejected:
         document = documents.parse(arrival.body)
     except InvalidInput as error:
         return Rejected(arrival, project, "malformed_json", str(error))
+    if not isinstance(document, dict) or "sealed_to" not in document:
+        return _submitted(arrival, project, document)
+    try:
+        return SealedArrival(arrival, project, SealedBody.read(document))
+    except InvalidInput as error:
+        return Rejected(arrival, project, error.code, str(error))
+
+
+def unsealed(sealed: SealedArrival, key: DataKey) -> Received | Rejected:
+    """What to do with the content of a sealed message, which must be a plain submission; never
+    raises. A rejected one keeps its seal. `key` is that of ingest alone: a message must not choose
+    which of the keyring's keys is tried on it."""
+    arrival, project = sealed.arrival, sealed.project
+    try:
+        body = sealed.body.open(key.id, key.secret, project)
+    except InvalidInput as error:
+        return Rejected(arrival, project, error.code, str(error))
+    try:
+        return _submitted(arrival, project, documents.parse(body))
+    except InvalidInput as error:
+        return Rejected(arrival, project, "malformed_json", str(error))
+
+
+def _submitted(arrival: Arrival, project: str, document: JsonValue) -> Received | Rejected:
     try:
         submission = Submission.read(document)
         _same_project(submission, project)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sealbook.contract.events import Cost, InteractionRecorded, ToolCall
 from sealbook.contract.submission import Submission
@@ -10,9 +9,10 @@ from sealbook.contract.usage import Usage
 from sealbook.errors import InvalidInput
 from sealbook.sealing import binding, blind_index, cipher
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Scope
 from sealbook.sealing.payload import Payload
+from sealbook.sealing.scope import Scope
 from services.ingest.clear import ClearFields
+from services.ingest.masking import masked
 from services.ingest.normalize import Exchange, Normalized, normalize
 from services.ingest.price import PriceBook
 from services.ingest.provider import guess_provider
@@ -28,6 +28,11 @@ class Rules:
 
     redactor: Redactor
     prices: PriceBook
+
+    def keyed(self, index_key: DataKey) -> "Rules":
+        """The same for one project, whose pseudonyms are its own."""
+        key = blind_index.pseudonym_key(index_key)
+        return Rules(self.redactor.keyed(key), self.prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Draft:
 
 
 def draft(received: Received, index_key: DataKey, rules: Rules) -> Draft:
-    """The event for a submission.
+    """The event for a submission, by the rules of its project.
 
     Raises:
         InvalidInput: neither the submission nor its payloads tell the provider or the model.
@@ -55,6 +60,7 @@ def draft(received: Received, index_key: DataKey, rules: Rules) -> Draft:
     found = normalize(
         Exchange(provider, said.request, said.response, said.response_stream, said.http_status)
     )
+    provider = provider or guess_provider(found.response)
     usage = _usage(said, found.usage)
     model = said.model or found.model_asked or found.model_answered
     if not provider or not model:
@@ -63,47 +69,58 @@ def draft(received: Received, index_key: DataKey, rules: Rules) -> Draft:
             remedy="Send `provider` and `model`, or payloads that contain them.",
         )
     occurred_at, claimed_at = _times(received)
-    sealed_part = rules.redactor.scan(_sealed_part(said, found))
-    hits = dict(sealed_part.hits)
-    clear = ClearFields(rules.redactor, hits)
-    cost = _cost(said, provider, (model, found.model_answered), usage, occurred_at, rules)
+    redactor = rules.redactor.keyed(blind_index.pseudonym_key(index_key))
+    contents = masked(said, found, provider, redactor)
+    clear = ClearFields(redactor, contents.hits)
+    # What was derived stands in the payload too, and was counted there.
+    derived = ClearFields(redactor, {})
+    cost = _cost(said, found, (provider, model), usage, occurred_at, rules.prices)
     user_hash = blind_index.user_hash(index_key, said.user) if said.user else None
     event = InteractionRecorded.model_construct(
         id=received.id,
         project=received.project,
         provider=clear.field(provider),
-        model=clear.field(model),
-        model_answered=clear.optional(found.model_answered),
+        model=(clear if said.model else derived).field(model),
+        model_answered=derived.optional(found.model_answered),
         kind=found.kind,
         status=said.status or found.status,
         http_status=said.http_status,
-        error_class=clear.optional(said.error_class or found.error_class),
-        finish_reason=clear.optional(found.finish_reason),
+        error_class=clear.optional(said.error_class) or derived.optional(found.error_class),
+        finish_reason=derived.optional(found.finish_reason),
+        stop_cause=derived.optional(found.stop_cause),
         usage=usage,
         cost=cost,
-        latency_ms=said.latency_ms,
-        time_to_first_token_ms=said.time_to_first_token_ms,
+        latency_ms=_first(said.latency_ms, found.latency_ms),
+        time_to_first_token_ms=_first(said.time_to_first_token_ms, found.time_to_first_token_ms),
         tags=clear.each(said.tags),
-        tools=tuple(ToolCall(name=clear.field(tool.name), ok=tool.ok) for tool in found.tools),
+        tools=tuple(
+            ToolCall(name=derived.field(tool.name), ok=tool.ok, earlier=tool.earlier)
+            for tool in found.tools
+        ),
         user_hash=user_hash,
         session_id=clear.optional(said.session_id),
         parent_id=said.parent_id,
         agent=clear.optional(said.agent),
         occurred_at=occurred_at,
         claimed_at=claimed_at,
-        flags=tuple(sorted(clear.flags | ({"clock_skew"} if claimed_at else set()))),
-        redactions=hits,
+        flags=tuple(
+            sorted(clear.flags | derived.flags | ({"clock_skew"} if claimed_at else set()))
+        ),
+        redactions=contents.hits,
         policy_version=rules.redactor.version,
         fingerprint=received.fingerprint(index_key),
         sealed=b"",
     )
-    return Draft(event, _payload(sealed_part.document, said), _scope(event))
+    # Who it was stays readable for those who may open the seal: erasure and review need it.
+    payload = Payload.of(contents.request, contents.response, contents.rest | {"user": said.user})
+    return Draft(event, payload, _scope(event))
 
 
-def sealed(made: Draft, key: DataKey) -> InteractionRecorded:
+def sealed(made: Draft, key: DataKey, *, compress: bool = True) -> InteractionRecorded:
     """The event with its payload under the seal."""
     aad = binding.recorded(made.event).encode()
-    return made.event.model_copy(update={"sealed": cipher.seal(key, made.payload.encode(), aad)})
+    payload = cipher.seal(key, made.payload.encode(), aad, compress=compress)
+    return made.event.model_copy(update={"sealed": payload})
 
 
 def _times(received: Received) -> tuple[datetime, datetime | None]:
@@ -118,25 +135,32 @@ def _times(received: Received) -> tuple[datetime, datetime | None]:
 
 def _cost(
     said: Submission,
-    provider: str,
-    models: tuple[str | None, ...],
+    found: Normalized,
+    asked: tuple[str, str],
     usage: Usage,
     at: datetime,
-    rules: Rules,
+    prices: PriceBook,
 ) -> Cost | None:
-    """By the model that was asked; where that is only a deployment's name, by what answered."""
-    for model in models:
-        cost = rules.prices.price(
-            provider=provider,
-            model=model,
-            usage=usage,
-            at=at,
-            explicit=said.cost,
-            currency=said.currency,
-        )
-        if cost:
-            return Cost(total=cost.total, currency=cost.currency, source=cost.source)
-    return None
+    provider, model = asked
+    cost = prices.price(
+        provider=provider,
+        model=model,
+        answered=found.model_answered,
+        tier=found.service_tier,
+        usage=usage,
+        cache_write_1h=found.cache_write_1h,
+        at=at,
+        explicit=said.cost,
+        currency=said.currency,
+        reported=found.cost,
+    )
+    if cost is None:
+        return None
+    return Cost(total=cost.total, currency=cost.currency, source=cost.source)
+
+
+def _first(said: float | None, found: float | None) -> float | None:
+    return found if said is None else said
 
 
 def _usage(said: Submission, derived: Usage) -> Usage:
@@ -160,24 +184,6 @@ def _usage(said: Submission, derived: Usage) -> Usage:
             output=said.output_tokens,
         )
     return usage
-
-
-def _sealed_part(said: Submission, found: Normalized) -> dict[str, Any]:
-    return {
-        "request": said.request,
-        "response": found.response,
-        "request_text": said.request_text or found.request_text,
-        "response_text": said.response_text or found.response_text,
-        "error_message": said.error_message or found.error_message,
-        "metadata": said.metadata,
-    }
-
-
-def _payload(redacted: Any, said: Submission) -> Payload:
-    rest = {key: redacted[key] for key in ("request_text", "response_text", "error_message")}
-    # Who it was stays readable for those who may open the seal: erasure and review need it.
-    rest |= {"metadata": redacted["metadata"], "user": said.user}
-    return Payload.of(redacted["request"], redacted["response"], rest)
 
 
 def _scope(event: InteractionRecorded) -> Scope:

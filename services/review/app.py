@@ -3,6 +3,7 @@
 from sealbook.contract.commands import ListAudit, ListInteractions, Open, Review
 from sealbook.projection.service import ProjectionService
 from sealbook.runtime.commands import Verb
+from sealbook.runtime.objects import Bucket, client
 from sealbook.runtime.process import Process
 from sealbook.runtime.service import Wiring
 from sealbook.runtime.users import Users
@@ -12,10 +13,11 @@ from services.review.reviewing import Reviewing
 
 
 async def wire(process: Process) -> Wiring:
-    keyring = process.keyring()
+    keyring = await process.keyring()
     users = Users(keyring)
     reviewing = Reviewing(process, keyring, users)
-    reading = Reading(process, keyring, users)
+    bucket = Bucket(client(process.settings), process.settings.s3_bucket)
+    reading = Reading(process, keyring, users, bucket)
     projection = ProjectionService(process, ReviewProjector())
     return Wiring(
         verbs=[

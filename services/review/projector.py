@@ -22,18 +22,18 @@ from sealbook.projection.copying import copy_rows
 from sealbook.projection.projector import Placed
 from services.review.rows import (
     INTERACTION_COLUMNS,
-    audit_row,
     decision_row,
     interaction_row,
 )
 from services.review.tables import VIEWS, audit, decision, metadata
+from services.review.trail import audit_row
 
 
 class ReviewProjector:
     """A `Projector`."""
 
     name = "review"
-    version = 1
+    version = 2
     # Every event: so its checkpoint can reach any position, and exports can wait for one.
     event_types = ("*.*",)
     tables = metadata

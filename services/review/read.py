@@ -13,8 +13,9 @@ from sealbook.projection.published import audit, decisions, interactions
 from sealbook.projection.selection import condition
 from services.review.decide import Standing
 
-_HIDDEN = {"sealed", "user_hash", "partition", "review_position"}
-_SHOWN = [column for column in interactions.c if column.name not in _HIDDEN]
+_HIDDEN = {"user_hash", "partition", "review_position"}
+_PAYLOAD = {"sealed", "claim_object_key", "claim_size_bytes", "claim_sha256", "claim_key_id"}
+_SHOWN = [column for column in interactions.c if column.name not in _HIDDEN | _PAYLOAD]
 
 
 def standing(connection: Connection, interaction_id: UUID) -> Standing:
@@ -42,7 +43,7 @@ def standing(connection: Connection, interaction_id: UUID) -> Standing:
 
 
 def whole(connection: Connection, interaction_id: UUID) -> Row[Any]:
-    """An interaction's row with its sealed payload. Raises NotFound."""
+    """An interaction's row with its sealed payload, or the claim to it. Raises NotFound."""
     row = connection.execute(select(interactions).where(interactions.c.id == interaction_id))
     found = row.first()
     if found is None:

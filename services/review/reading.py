@@ -1,5 +1,6 @@
 """`interaction.list`, `interaction.open` and `audit.list`. Opening is on the record first."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +12,14 @@ from sealbook.contract.commands import ListAudit, ListInteractions, Open
 from sealbook.contract.events import InteractionOpened
 from sealbook.contract.ids import new_id
 from sealbook.errors import KeyUnavailable
-from sealbook.projection.published import comment_binding, payload_binding
+from sealbook.projection.published import (
+    claim_of,
+    comment_binding,
+    payload_binding,
+    payload_key_id,
+)
 from sealbook.projection.waiting import shows
+from sealbook.runtime.objects import Bucket
 from sealbook.runtime.process import Process
 from sealbook.runtime.users import Users
 from sealbook.sealing import cipher
@@ -30,6 +37,7 @@ class Reading:
     process: Process
     keyring: Keyring
     users: Users
+    bucket: Bucket
 
     async def list(self, actor: str, command: ListInteractions) -> dict[str, Any]:
         wanted = command.filter
@@ -58,16 +66,28 @@ class Reading:
         self.process.policy.authorize(
             actor, "interaction.open", row.project, resource=str(command.id)
         )
-        key_id = cipher.key_id_of(row.sealed)
+        key_id = payload_key_id(row)
         key = (await self.keyring.for_ids([key_id])).get(key_id)
         if key is None:
             raise KeyUnavailable(
                 f"The payload of interaction {command.id} was erased: its key is destroyed.",
                 remedy="Nothing can bring it back; what stays is its row.",
             )
+        sealed = await self._sealed(row)
         await self._put_on_record(actor, row)
         decisions = await self.process.database.run(read.decisions_about, command.id)
-        return {"interaction": _opened(row, key), "reviews": [_review(d, key) for d in decisions]}
+        return {
+            "interaction": _opened(row, sealed, key),
+            "reviews": [_review(decision, key) for decision in decisions],
+        }
+
+    async def _sealed(self, row: Row[Any]) -> bytes:
+        """The sealed payload, from the row or from S3."""
+        claim = claim_of(row)
+        if claim is not None:
+            return await asyncio.to_thread(self.bucket.get, claim, row.id)
+        sealed: bytes = row.sealed
+        return sealed
 
     async def _put_on_record(self, actor: str, row: Row[Any]) -> None:
         now = datetime.now(UTC)
@@ -82,8 +102,8 @@ def _next(rows: list[dict[str, Any]], limit: int) -> int | None:
     return rows[-1]["log_position"] if len(rows) == limit else None
 
 
-def _opened(row: Row[Any], key: DataKey) -> dict[str, Any]:
-    payload = Payload.decode(cipher.unseal(key, row.sealed, payload_binding(row)))
+def _opened(row: Row[Any], sealed: bytes, key: DataKey) -> dict[str, Any]:
+    payload = Payload.decode(cipher.unseal(key, sealed, payload_binding(row)))
     return {
         "id": row.id,
         "project": row.project,

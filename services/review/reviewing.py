@@ -11,6 +11,7 @@ from sealbook.contract import subjects
 from sealbook.contract.commands import MAX_REVIEW_IDS, Review
 from sealbook.contract.events import InteractionReviewed
 from sealbook.errors import KeyUnavailable, Refused, SealbookError
+from sealbook.projection.published import payload_key_id
 from sealbook.projection.waiting import shows
 from sealbook.runtime.process import Process
 from sealbook.runtime.users import Users
@@ -97,7 +98,7 @@ class Reviewing:
     async def _with_comment(self, event: InteractionReviewed, comment: str) -> InteractionReviewed:
         """Sealed under the interaction's own key, so that erasing one erases the other."""
         row = await self.process.database.run(read.whole, event.interaction_id)
-        key_id = cipher.key_id_of(row.sealed)
+        key_id = payload_key_id(row)
         key = (await self.keyring.for_ids([key_id])).get(key_id)
         if key is None:
             raise KeyUnavailable(

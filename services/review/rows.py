@@ -2,19 +2,7 @@
 
 from typing import Any
 
-from sealbook.contract.events import (
-    AccessRefused,
-    DownloadIssued,
-    Event,
-    ExportCancelled,
-    ExportCompleted,
-    ExportFailed,
-    ExportRequested,
-    InteractionOpened,
-    InteractionRecorded,
-    InteractionReviewed,
-    ProjectionRebuilt,
-)
+from sealbook.contract.events import InteractionRecorded, InteractionReviewed
 from sealbook.projection.projector import Placed
 
 INTERACTION_COLUMNS = (
@@ -52,12 +40,16 @@ INTERACTION_COLUMNS = (
     ("redactions", "jsonb"),
     ("policy_version", "text"),
     ("sealed", "bytea"),
+    ("claim_object_key", "text"),
+    ("claim_size_bytes", "int8"),
+    ("claim_sha256", "text"),
+    ("claim_key_id", "uuid"),
 )
 
 
 def interaction_row(placed: Placed, event: InteractionRecorded) -> tuple[object, ...]:
     """In the order of INTERACTION_COLUMNS."""
-    usage, cost = event.usage, event.cost
+    usage, cost, claim = event.usage, event.cost, event.claim
     return (
         event.id,
         placed.position,
@@ -93,6 +85,10 @@ def interaction_row(placed: Placed, event: InteractionRecorded) -> tuple[object,
         event.redactions,
         event.policy_version,
         event.sealed,
+        claim.object_key if claim else None,
+        claim.size_bytes if claim else None,
+        claim.sha256 if claim else None,
+        claim.key_id if claim else None,
     )
 
 
@@ -109,54 +105,3 @@ def decision_row(placed: Placed, event: InteractionReviewed) -> dict[str, Any]:
         "reviewed_at": event.reviewed_at,
         "sealed_comment": event.sealed,
     }
-
-
-def audit_row(position: int, event: Event) -> dict[str, Any] | None:
-    """The audit trail's row for an event; None for what no person did."""
-    row: dict[str, Any] = {
-        "log_position": position,
-        "action": event.type,
-        "project": None,
-        "interaction_id": None,
-        "resource": None,
-        "details": {},
-    }
-    match event:
-        case InteractionReviewed():
-            row |= {"project": event.project, "interaction_id": event.interaction_id}
-            row |= {"at": event.reviewed_at}
-            row["details"] = {
-                "from": event.previous_state,
-                "to": event.state,
-                "version": event.review_version,
-                "comment": event.sealed is not None,
-            }
-        case InteractionOpened():
-            row |= {"project": event.project, "interaction_id": event.interaction_id}
-            row |= {"at": event.opened_at}
-        case AccessRefused():
-            row |= {"at": event.refused_at, "project": event.project, "resource": event.resource}
-            row["details"] = {"action": event.action}
-        case ExportRequested():
-            row |= {"at": event.requested_at, "resource": event.job_id}
-            row["details"] = {
-                "table": event.table,
-                "format": event.format,
-                "position": event.position,
-            }
-        case ExportCompleted():
-            row |= {"at": event.completed_at, "resource": event.job_id}
-            row["details"] = {"rows": event.rows, "sha256": event.sha256}
-        case ExportFailed():
-            row |= {"at": event.failed_at, "resource": event.job_id}
-            row["details"] = {"error_code": event.error_code}
-        case ExportCancelled():
-            row |= {"at": event.cancelled_at, "resource": event.job_id}
-        case DownloadIssued():
-            row |= {"at": event.issued_at, "resource": event.job_id}
-        case ProjectionRebuilt():
-            row |= {"at": event.rebuilt_at, "resource": event.projection}
-            row["details"] = {"generation": event.generation, "position": event.position}
-        case _:
-            return None
-    return row | {"actor": event.actor}

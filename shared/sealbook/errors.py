@@ -91,6 +91,36 @@ class SealBroken(SealbookError):
     code = "seal_broken"
 
 
+class UnknownSeal(SealBroken):
+    """These bytes are not a sealed payload, or one of a format this version does not know."""
+
+    code = "unknown_seal"
+
+
+class WrongKey(SealBroken):
+    """The payload was sealed under another data key: another subject's, day's or project's."""
+
+    code = "wrong_key"
+
+
+class BrokenCommitment(SealBroken):
+    """Salt or commitment were altered, or another secret poses under the data key's id."""
+
+    code = "broken_commitment"
+
+
+class AlteredSeal(SealBroken):
+    """The ciphertext was altered or cut, or moved to another event, project, version or time."""
+
+    code = "altered_seal"
+
+
+class BrokenContent(SealBroken):
+    """What the seal held authenticates, but is not what a payload looks like."""
+
+    code = "broken_content"
+
+
 class KeyUnavailable(SealbookError):
     """The data key of a payload does not exist: never made, or destroyed by an erasure."""
 

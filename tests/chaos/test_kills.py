@@ -16,7 +16,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from exporting import downloaded, lines_of
+from claiming import words
+from exporting import downloaded, exported_rows, lines_of
 from seen import interactions, quarantined, recorded, rolled_up
 from sending import connect
 from stacks import make_stack
@@ -31,8 +32,10 @@ from sealbook.errors import Unavailable
 from sealbook.stream.cursor import api
 from sealbook.stream.topology import Topology
 
-TARGETS = (*SERVICES, "nats", "postgres")
+TARGETS = (*SERVICES, "nats", "postgres", "s3")
 LINES = 400
+LARGE_EVERY = 40
+"""Lines whose payload goes to S3 before its event goes to the log."""
 PATIENCE_S = 60.0
 ACK_WAIT_S = 5
 """A killed service's messages come again after this; a minute is what deployments have."""
@@ -98,11 +101,12 @@ class Recording:
             for line in range(LINES):
                 interaction_id = str(new_id())
                 self.ids.add(interaction_id)
+                large = words(150_000) if line % LARGE_EVERY == 0 else "x" * 400
                 call = {
                     "id": interaction_id,
                     "provider": "openai",
                     "model": "gpt-4o-mini",
-                    "request": {"prompt": f"line {line} " + "x" * 400},
+                    "request": {"prompt": f"line {line} {large}"},
                     "input_tokens": 3,
                     "output_tokens": 4,
                     "user": f"u-{line % 7}",
@@ -156,6 +160,11 @@ async def assert_nothing_lost_nothing_twice(stack: Stack, project: str, ids: set
         assert row["calls"] == len(ids)
         assert (row["input_tokens"], row["output_tokens"]) == (3 * len(ids), 4 * len(ids))
         assert await quarantined(superuser, project) == []
+        exporter = await opened.enter_async_context(door(find_connection(stack.data, "exporter")))
+        rows = await exported_rows(exporter, project, columns=["id", "request_payload"])
+        prompts = {row["id"]: row["request_payload"]["prompt"] for row in rows}
+        assert prompts.keys() == ids
+        assert sum(len(prompt) > 100_000 for prompt in prompts.values()) == len(ids) // LARGE_EVERY
         for name in ("review", "rollup"):
             assert (await admin.ask("projection.rebuild", projection=name))["equal"], name
 

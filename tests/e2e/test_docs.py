@@ -88,22 +88,34 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     yield Shell(tmp_path)
 
 
-def test_every_command_of_the_quickstart_works(shell: Shell) -> None:
-    first, *rest = blocks("docs/quickstart.md")
+def everything_printed(shell: Shell, page: str) -> str:
+    """By the commands of a page, one after the other, while its Sealbook runs."""
+    first, *rest = sorted(blocks(page), key=lambda block: block.how != "background")
     assert first.how == "background"
     running = shell.start(first)
     try:
-        outputs = [follow(shell, block) for block in rest]
+        return "\n".join(follow(shell, block) for block in rest)
     finally:
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=30) == 0
-    everything = "\n".join(outputs)
+
+
+def test_every_command_of_the_quickstart_works(shell: Shell) -> None:
+    everything = everything_printed(shell, "docs/quickstart.md")
     for promised in ("Mail [EMAIL] the invoice.", "1 approved.", "interaction.opened", "True "):
         assert promised in everything
     assert "SHA-256 verified" in everything
     assert "invalid_submission" in everything
     assert everything.count("equal to what was live") == 2
     assert "ada@example.org" not in everything
+
+
+def test_every_command_about_sealing_works(shell: Shell) -> None:
+    everything = everything_printed(shell, "docs/sealing.md")
+    assert """019a0a0a-0000-7abc-8def-0123456789ab b'{"text": "canary-7f3a"}'""" in everything
+    for promised in ("Active: local-", "has the new key local-", "no event was touched."):
+        assert promised in everything
+    assert "rotation.completed" in everything
 
 
 def follow(shell: Shell, block: Block) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from claiming import words
 from exporting import exported
 from nats.aio.client import Client
 from seen import held, recorded, rolled_up
@@ -19,6 +20,8 @@ from sealbook import Recorder
 from sealbook.cli import canary
 from sealbook.cli.connection import Door
 from sealbook.cli.stack import Stack
+from sealbook.runtime.objects import Bucket, client
+from sealbook.runtime.settings import Settings
 
 Superuser = psycopg.AsyncConnection[Any]
 
@@ -75,13 +78,16 @@ async def test_a_canary_in_every_free_field_is_nowhere_in_plaintext(
     word = f"canary{secrets.token_hex(12)}"
     assert (await recorder.record(**confidential(word))).ok
     await send(submitter, project, confidential(word))
+    await send(
+        submitter, project, {**confidential(word), "request": {word: f"{word} {words(200_000)}"}}
+    )
     await send(submitter, project, f'{{"provider": "{word}", "request": '.encode())
     await send(submitter, project, {**confidential(word), word: word})
     await send(submitter, project, {"request": word})
     await send(submitter, f"{word[:20]}$", {"request": word})
-    rows = await recorded(admin, project, 2)
+    rows = await recorded(admin, project, 3)
     await held(superuser, project, 3)
-    await rolled_up(admin, project, 2)
+    await rolled_up(admin, project, 3)
 
     comment = f"{word} in a comment"
     await reviewer.ask("review", ids=[rows[0]["id"]], state="flagged", comment=comment)
@@ -94,9 +100,9 @@ async def test_a_canary_in_every_free_field_is_nowhere_in_plaintext(
     # It went all the way: only so does finding it nowhere mean something.
     assert str(opened).count(word) > 10
     assert opened["reviews"][0]["comment"] == comment
-    assert job["rows"] == 2
+    assert job["rows"] == 3
     assert content.count(word.encode()) > 10
-    assert len(listed["interactions"]) == 2
+    assert len(listed["interactions"]) == 3
 
     assert word not in str(listed) + str(rows) + str(quarantined)
     for service, port in stack.ports.items():
@@ -107,6 +113,10 @@ async def test_a_canary_in_every_free_field_is_nowhere_in_plaintext(
             [f"%{word}%"],
         )
         assert await found.fetchone() == (0,), f"{schema}.{table}"
+    payloads = await asyncio.to_thread(objects_of, stack)
+    assert payloads
+    for form in forms(word):
+        assert not any(form in content for content in payloads)
     await superuser.execute("CHECKPOINT")
     for folder in await everything_on_disk(stack, tmp_path):
         for form in forms(word):
@@ -122,6 +132,13 @@ async def test_the_search_finds_what_is_there(stack: Stack, tmp_path: Path) -> N
         (tmp_path / "one").write_bytes(b"x" * number + form + b"y")
         assert (await asyncio.to_thread(canary.search, tmp_path, form))[0]
     shutil.rmtree(tmp_path)
+
+
+def objects_of(stack: Stack) -> list[bytes]:
+    """All sealed payloads in S3. Exported files lie beside them: they are what was asked for."""
+    s3 = client(Settings.load(stack.secrets.folder / "export"))
+    names = [stored.key for stored in Bucket(s3, "sealbook").listing("payloads/")]
+    return [s3.get_object("sealbook", name).data for name in names]
 
 
 def metrics(port: int) -> str:

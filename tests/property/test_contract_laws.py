@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nats.aio.msg import Msg
 
-from sealbook.contract.documents import JsonValue, canonical, compact, fingerprint, parse
+from sealbook.contract.documents import JsonValue, canonical, compact, parse
 from sealbook.contract.envelope import LogEntry
 from sealbook.contract.events import EVENT_TYPES, Event
 from sealbook.contract.filters import Filter
@@ -67,14 +67,10 @@ def test_what_is_written_is_read_back(document: JsonValue) -> None:
     assert shape(parse(canonical(document))) == shape(document)
 
 
-@given(document=documents, key=st.binary(min_size=1, max_size=32))
+@given(document=documents)
 @settings(max_examples=200, deadline=None)
-def test_the_canonical_form_does_not_know_the_order_of_keys(
-    document: JsonValue, key: bytes
-) -> None:
-    other = reordered(document)
-    assert canonical(other) == canonical(document)
-    assert fingerprint(other, key) == fingerprint(document, key)
+def test_the_canonical_form_does_not_know_the_order_of_keys(document: JsonValue) -> None:
+    assert canonical(reordered(document)) == canonical(document)
 
 
 @given(one=near, other=near)

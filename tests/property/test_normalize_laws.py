@@ -1,7 +1,10 @@
 """Laws of normalize: it never raises, and a usage bucket is None or a count."""
 
 import json
+import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +29,11 @@ response.completed response.output_item.added response.output_text.delta thread.
 thread.message thread.message.delta chat.completion.chunk data event chunk bytes finish_reason
 messageStart contentBlockStart contentBlockDelta contentBlockIndex metadata start reasoning
 content-delta message-end partial_json function_call id model system documents query
+total_duration created_at first_created_at metrics latencyMs stats time_to_first_token queue_time
+total_time service_tier speed cost cost_in_usd_ticks is_byok cost_details upstream_inference_cost
+innererror content_filter_result content_filter_results filtered native_finish_reason stop_reason
+stop_details category safetyRatings blocked trace guardrail inputAssessment outputAssessments action
+BLOCKED refusal amazon-bedrock-invocationMetrics inputTokenCount firstByteLatency billed_units
 """
 WORDS = st.sampled_from(_NAMES.split())
 LEAVES = (
@@ -46,7 +54,18 @@ JSON = st.recursive(
     max_leaves=40,
 )
 PROVIDERS = st.sampled_from(
-    ["openai", "azure", "anthropic", "ollama", "cohere", "mistral", "google", "bedrock", "acme", ""]
+    [
+        "openai",
+        "azure",
+        "anthropic",
+        "ollama",
+        "cohere",
+        "google",
+        "bedrock",
+        "openrouter",
+        "xai",
+        "",
+    ]
 )
 
 
@@ -54,7 +73,7 @@ PROVIDERS = st.sampled_from(
 def _mappers_do_not_raise() -> Iterator[None]:
     """The guard around the mappers must not hide their faults from these tests."""
 
-    def reported(part: str, exchange: Exchange, error: Exception) -> None:
+    def reported(part: str, error: Exception) -> None:
         raise AssertionError(part) from error
 
     with pytest.MonkeyPatch.context() as patch:
@@ -68,6 +87,10 @@ def assert_sound(result: Normalized) -> None:
     assert result.status == "error" or result.error_class is None
     for text in (result.request_text, result.response_text, result.model_answered):
         assert text is None or (isinstance(text, str) and text)
+    for time in (result.latency_ms, result.time_to_first_token_ms):
+        assert time is None or (time >= 0 and math.isfinite(time))
+    assert result.cost is None or (result.cost >= 0 and result.cost.is_finite())
+    assert result.stop_cause is None or re.fullmatch(r"[\w.:/,-]{1,520}", result.stop_cause)
 
 
 @given(PROVIDERS, JSON, JSON, st.none() | st.integers(100, 599))
@@ -121,3 +144,65 @@ def test_no_token_is_counted_twice(
     }
     result = normalize(Exchange("openai", {}, {"choices": [], "usage": usage}))
     assert (result.usage.input_total, result.usage.output_total) == (prompt, out)
+
+
+EXCHANGES = Path(__file__).parents[3] / "shared/data/exchanges/provider-exchanges.jsonl"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[dict[str, Any]]:
+    if not EXCHANGES.exists():
+        pytest.skip(f"the recorded exchanges are not at {EXCHANGES}")
+    return [json.loads(line) for line in EXCHANGES.read_text("utf-8").splitlines()]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a document."""
+    found: list[tuple[Any, Any]] = []
+    waiting = [value]
+    while waiting:
+        container = waiting.pop()
+        keys = container if isinstance(container, dict) else range(len(container))
+        for key in keys:
+            found.append((container, key))
+            if isinstance(container[key], dict | list):
+                waiting.append(container[key])
+    return found
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_a_real_exchange_with_parts_changed_is_normalized(
+    recorded: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    row = json.loads(json.dumps(data.draw(st.sampled_from(recorded))))
+    document = {"request": row["request"], "response": row.get("response")}
+    for _ in range(data.draw(st.integers(1, 4))):
+        container, key = data.draw(st.sampled_from(places(document)))
+        if data.draw(st.booleans()) or container is document:
+            container[key] = data.draw(JSON)
+        else:
+            del container[key]
+    stream = row.get("response_stream")
+    if stream:
+        at = data.draw(st.integers(0, len(stream)))
+        stream = stream[:at] + data.draw(st.text(max_size=5)) + stream[at + 1 :]
+    exchange = Exchange(row["provider"], document["request"], document["response"], stream)
+    before = repr(exchange)
+    assert_sound(normalize(exchange))
+    assert repr(exchange) == before
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_real_stream_cut_anywhere_is_normalized(
+    recorded: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    row = data.draw(st.sampled_from([row for row in recorded if row.get("response_stream")]))
+    stream = row["response_stream"]
+    whole = normalize(Exchange(row["provider"], row["request"], None, stream, 200))
+    cut = stream[: data.draw(st.integers(0, len(stream)))]
+    part = normalize(Exchange(row["provider"], row["request"], None, cut, 200))
+    assert_sound(part)
+    if isinstance(part.response, dict) and part.response_text:
+        assert (whole.response_text or "").startswith(part.response_text)

@@ -1,6 +1,9 @@
 """Laws of redaction: idempotent, keeps the shape, never grows hits, never raises."""
 
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.redact import Redactor, Rule, builtin_rules
+from services.ingest.redact import ERROR_TAG, Redactor, Rule, builtin_rules
+from services.ingest.redact.detection import Detection
+from services.ingest.redact.tags import Mode
 
 DATA = Path(__file__).parents[3] / "shared/data"
 REDACTOR = Redactor(builtin_rules())
+KEY = b"k" * 32
 # Rules that match tags, words and ends: what a careless user might write.
 CARELESS = Redactor(
     (
@@ -22,11 +28,37 @@ CARELESS = Redactor(
     )
 )
 
+
+class Words:
+    """A detector of small words, in tags and out of them."""
+
+    name = "words"
+
+    def detect(self, text: str) -> Sequence[Detection]:
+        found = re.finditer(r"phone|[Ee]mail|\bat|é|\d{5}", text)
+        return [Detection(one.start(), one.end(), "phone_word") for one in found]
+
+
+def in_mode(mode: Mode) -> Redactor:
+    return Redactor([replace(rule, mode=mode) for rule in builtin_rules()])
+
+
+REDACTORS = {
+    "builtin": REDACTOR,
+    "careless": CARELESS,
+    "pseudonym": in_mode("pseudonym"),
+    "partial": in_mode("partial"),
+    "detector": Redactor(builtin_rules(), (Words(),)),
+    "careless detector": Redactor((Rule("words", r"[A-Z]+\b", "[W0]"),), (Words(),)),
+}
+every_redactor = pytest.mark.parametrize("redactor", REDACTORS.values(), ids=REDACTORS.keys())
+
 pieces = st.sampled_from(
     [
         *("ada@example.org", "123-45-6789", "4111 1111 1111 1111", "+1 650 253 0000", "phone "),
         *("[EMAIL]", "[PHONE]#2", "call me 5552671", "415-555-2671", " ", "\n", "-", "1", "@", "."),
         *("https://u:p@h/", "eyJhbGciOiJI.eyJzdWIiOiIx", "-----BEGIN PRIVATE KEY-----", "\ud800"),
+        *("[EMAIL:7f3a91c2]", "[EMAIL:12345678]", "[CREDIT_CARD:*1111]", "[PHONE:", "]", "é at "),
     ]
 )
 texts = st.one_of(st.text(st.characters(), max_size=30), st.lists(pieces, max_size=8).map("".join))
@@ -52,24 +84,50 @@ def same_shape(before: Any, after: Any) -> bool:
     return after is before or (isinstance(after, str) and not isinstance(before, dict | list))
 
 
-@pytest.mark.parametrize("redactor", [REDACTOR, CARELESS], ids=["builtin", "careless"])
+@every_redactor
 @given(document=trees)
 @settings(max_examples=300, deadline=None)
 def test_a_second_scan_finds_nothing_and_changes_nothing(redactor: Redactor, document: Any) -> None:
-    once = redactor.scan(document)
-    twice = redactor.scan(once.document)
+    once = redactor.scan(document, KEY)
+    twice = redactor.scan(once.document, KEY)
     assert twice.hits == {}
     assert twice.document is once.document
 
 
-@pytest.mark.parametrize("redactor", [REDACTOR, CARELESS], ids=["builtin", "careless"])
+@every_redactor
 @given(document=trees)
 @settings(max_examples=300, deadline=None)
 def test_the_shape_stays_and_a_clean_document_is_itself(redactor: Redactor, document: Any) -> None:
-    result = redactor.scan(document)
+    result = redactor.scan(document, KEY)
     assert same_shape(document, result.document)
     if not result.hits and '"' not in str(document):
         assert result.document is document
+
+
+@every_redactor
+@given(text=texts)
+@settings(max_examples=300, deadline=None)
+def test_the_findings_put_into_the_text_give_what_is_masked(redactor: Redactor, text: str) -> None:
+    masked, hits = redactor.text(text, key=KEY)
+    pieces, position = [], 0
+    for finding in redactor.explain(text, KEY):
+        assert position <= finding.start < finding.end
+        pieces += text[position : finding.start], finding.replacement
+        position = finding.end
+    assert "".join([*pieces, text[position:]]) == masked
+    assert bool(pieces) == bool(hits)
+
+
+@given(local=st.from_regex(r"[a-z][a-z0-9._]{0,20}[a-z0-9]", fullmatch=True), key=st.binary())
+@settings(deadline=None)
+def test_one_address_has_one_pseudonym_in_any_case_and_place(local: str, key: bytes) -> None:
+    redactor = REDACTORS["pseudonym"]
+    alone, _ = redactor.text(f"{local}@example.org", key=key)
+    if not key:
+        assert alone == ERROR_TAG
+        return
+    inside = redactor.scan({"a": f"<{local.upper()}@Example.org>"}, key).document
+    assert inside == {"a": f"<{alone}>"}
 
 
 @given(text=texts)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealbook.errors import SealBroken
+from sealbook.errors import AlteredSeal, SealBroken
 from sealbook.sealing.binding import Binding
 from sealbook.sealing.cipher import DataKey, key_id_of, seal, unseal
 from sealbook.sealing.payload import Payload
@@ -30,22 +30,22 @@ bindings = st.builds(
 )
 
 
-@given(key=keys, plaintext=contents, binding=bindings)
+@given(key=keys, plaintext=contents, binding=bindings, compress=st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_what_was_sealed_opens_to_the_same_bytes(
-    key: DataKey, plaintext: bytes, binding: Binding
+    key: DataKey, plaintext: bytes, binding: Binding, compress: bool
 ) -> None:
-    sealed = seal(key, plaintext, binding.encode())
+    sealed = seal(key, plaintext, binding.encode(), compress=compress)
     assert unseal(key, sealed, binding.encode()) == plaintext
     assert key_id_of(sealed) == key.id
 
 
-@given(key=keys, plaintext=contents, aad=contents, data=st.data())
+@given(key=keys, plaintext=contents, aad=contents, compress=st.booleans(), data=st.data())
 @settings(max_examples=300, deadline=None)
 def test_any_single_bit_that_flips_is_noticed(
-    key: DataKey, plaintext: bytes, aad: bytes, data: st.DataObject
+    key: DataKey, plaintext: bytes, aad: bytes, compress: bool, data: st.DataObject
 ) -> None:
-    sealed = seal(key, plaintext, aad)
+    sealed = seal(key, plaintext, aad, compress=compress)
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     altered = (int.from_bytes(sealed, "big") ^ 1 << bit).to_bytes(len(sealed), "big")
     with pytest.raises(SealBroken):
@@ -63,6 +63,17 @@ def test_no_other_key_opens_it_even_under_the_same_id(
     for candidate in (other, DataKey(key.id, other.secret)):
         with pytest.raises(SealBroken):
             unseal(candidate, sealed, aad)
+
+
+@given(key=keys, plaintext=contents, one=bindings, other=bindings)
+@settings(max_examples=200, deadline=None)
+def test_a_payload_opens_only_where_it_was_sealed(
+    key: DataKey, plaintext: bytes, one: Binding, other: Binding
+) -> None:
+    sealed = seal(key, plaintext, one.encode())
+    if one != other:
+        with pytest.raises(AlteredSeal):
+            unseal(key, sealed, other.encode())
 
 
 @given(garbage=st.binary(max_size=200) | st.binary(max_size=200).map(b"\x01\x02".__add__))

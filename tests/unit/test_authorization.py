@@ -8,10 +8,11 @@ import pytest
 from sealbook.errors import Misconfigured, Refused
 from sealbook.runtime.authorization import ACTIONS, Policy, parse_policy, read_policy
 
-READ = {"interaction.list", "rollup.query"}
+READ = {"interaction.list", "rollup.query", "keys.public"}
 EXPORT = {"export.request", "export.list", "export.cancel", "export.download", "export.payloads"}
 ADMINISTER = {
     *("audit.list", "projection.rebuild", "quarantine.list", "quarantine.retry", "status"),
+    *("keys.list", "keys.rotate", "policy.list", "policy.put"),
 }
 # The table of docs/authorization.md, written down a second time on purpose.
 MAY = {

@@ -1,45 +1,42 @@
-"""Sealing: opens with the same key in the same place, and in no other way."""
+"""Sealing: opens with the same key in the same place, and has the documented format."""
 
+import os
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
-from uuid import UUID
+from datetime import timedelta, timezone
 
 import pytest
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sealed import AAD, ALGORITHM_AT, BINDING, CIPHERTEXT_AT, KEY, PLAINTEXT, independently
 
-from sealbook.errors import SealBroken
-from sealbook.sealing.binding import Binding
-from sealbook.sealing.cipher import DataKey, key_id_of, seal, unseal
+from sealbook.sealing.cipher import PLAIN, ZSTD, key_id_of, seal, unseal
 
-KEY = DataKey(UUID(int=7), b"k" * 32)
-PLAINTEXT = b'{"text": "canary-7f3a"}'
-BINDING = Binding(
-    project="support",
-    event_id="e-1",
-    event_type="interaction.recorded",
-    version=1,
-    time=datetime(2026, 1, 2, 3, 4, 5, 678901, UTC),
-    user_hash="00ff",
-    policy_version="p1",
+# Made by another implementation of HKDF and AES-GCM; the salt is 64 65 66 … 83.
+KNOWN_BINDING = bytes.fromhex(
+    "00000007737570706f727400000003652d3100000014696e746572616374696f6e2e7265636f7264656400000001"
+    "310000001031373637333233303435363738393031000000043030666600000002"
+    "7031"
 )
-AAD = BINDING.encode()
-OVERHEAD = 1 + 1 + 16 + 32 + 32
+KNOWN_HEAD = (
+    "019a0a0a00007abc8def0123456789ab6465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f8081"
+    "8283e37b5ee3e29ccd8cf0f02f29cfd521cefe34ea4ce55f4449a81936c4edf81501"
+)
+KNOWN_PLAIN = bytes.fromhex(
+    "0101" + KNOWN_HEAD + "6b28931f034bf426f18c48d76c12f5ee16bb339bfb4fc581a5cd596fd9e09b7b0d46c974"
+    "d957a3"
+)
+KNOWN_ZSTD = bytes.fromhex(
+    "0102" + KNOWN_HEAD + "38bfc8875b63231cd11650947616ffe319b6758af90cd6affa4f7ee5978d7d13ff1aea2d"
+    "24bd62db34cf306f818ca8221ce791c9aaeb11"
+)
 
 
-def assert_broken(key: DataKey, sealed: bytes, aad: bytes) -> None:
-    with pytest.raises(SealBroken) as caught:
-        unseal(key, sealed, aad)
-    assert "canary" not in str(caught.value)
-    assert not caught.value.retryable
-
-
+@pytest.mark.parametrize("compress", [True, False])
 @pytest.mark.parametrize("plaintext", [b"", b"\0", PLAINTEXT, b"a" * 2**20, bytes(range(256))])
-def test_what_was_sealed_opens(plaintext: bytes) -> None:
-    assert unseal(KEY, seal(KEY, plaintext, AAD), AAD) == plaintext
+def test_what_was_sealed_opens(plaintext: bytes, compress: bool) -> None:
+    assert unseal(KEY, seal(KEY, plaintext, AAD, compress=compress), AAD) == plaintext
 
 
 def test_the_layout_is_the_documented_one() -> None:
@@ -52,11 +49,32 @@ def test_the_layout_is_the_documented_one() -> None:
     assert zstandard.ZstdDecompressor().decompress(opened) == PLAINTEXT
 
 
+def test_what_other_code_sealed_opens() -> None:
+    assert unseal(KEY, independently(KEY, PLAIN, PLAINTEXT, AAD), AAD) == PLAINTEXT
+    frame = zstandard.ZstdCompressor(level=19).compress(PLAINTEXT)
+    assert unseal(KEY, independently(KEY, ZSTD, frame, AAD), AAD) == PLAINTEXT
+
+
+def test_the_known_answers_stay_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert AAD == KNOWN_BINDING
+    assert unseal(KEY, KNOWN_PLAIN, AAD) == PLAINTEXT
+    assert unseal(KEY, KNOWN_ZSTD, AAD) == PLAINTEXT * 4
+    monkeypatch.setattr(os, "urandom", lambda size: bytes(range(100, 100 + size)))
+    assert seal(KEY, PLAINTEXT, AAD, compress=False) == KNOWN_PLAIN
+
+
+def test_without_compression_the_algorithm_byte_says_so() -> None:
+    text = b"a" * 100_000
+    sealed = seal(KEY, text, AAD, compress=False)
+    assert (sealed[ALGORITHM_AT], len(sealed)) == (PLAIN, CIPHERTEXT_AT + len(text) + 16)
+
+
 def test_sealed_bytes_tell_which_key_opens_them_and_nothing_of_the_text() -> None:
-    sealed = seal(KEY, PLAINTEXT, AAD)
-    assert key_id_of(sealed) == KEY.id
-    assert b"canary" not in sealed
-    assert KEY.secret not in sealed
+    for compress in (True, False):
+        sealed = seal(KEY, PLAINTEXT, AAD, compress=compress)
+        assert key_id_of(sealed) == KEY.id
+        assert b"canary" not in sealed
+        assert KEY.secret not in sealed
 
 
 def test_two_seals_of_the_same_text_share_nothing_but_the_header() -> None:
@@ -70,56 +88,6 @@ def test_repetition_is_compressed_before_it_is_sealed() -> None:
     assert len(seal(KEY, b"a" * 100_000, AAD)) < 1000
 
 
-@pytest.mark.parametrize("change", [0x01, 0x80, 0xFF])
-def test_every_altered_byte_is_noticed(change: int) -> None:
-    sealed = seal(KEY, PLAINTEXT, AAD)
-    assert len(sealed) > OVERHEAD + 16
-    for at in range(len(sealed)):
-        altered = bytearray(sealed)
-        altered[at] ^= change
-        assert_broken(KEY, bytes(altered), AAD)
-
-
-def test_every_truncation_and_every_addition_is_noticed() -> None:
-    sealed = seal(KEY, PLAINTEXT, AAD)
-    for length in range(len(sealed)):
-        assert_broken(KEY, sealed[:length], AAD)
-    assert_broken(KEY, sealed + b"\0", AAD)
-
-
-def test_another_key_does_not_open_it() -> None:
-    sealed = seal(KEY, PLAINTEXT, AAD)
-    assert_broken(DataKey(UUID(int=8), KEY.secret), sealed, AAD)
-    assert_broken(DataKey(KEY.id, b"x" * 32), sealed, AAD)
-
-
-@pytest.mark.parametrize("version", [0, 2, 255])
-def test_another_version_of_the_format_is_refused_by_name(version: int) -> None:
-    sealed = bytes((version,)) + seal(KEY, PLAINTEXT, AAD)[1:]
-    with pytest.raises(SealBroken, match="not a sealed payload of version 1"):
-        key_id_of(sealed)
-    assert_broken(KEY, sealed, AAD)
-
-
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
-        {"project": "suppor"},
-        {"event_id": "e-2"},
-        {"event_type": "interaction.reviewed"},
-        {"version": 2},
-        {"time": BINDING.time + timedelta(microseconds=1)},
-        {"user_hash": "00fe"},
-        {"user_hash": None},
-        {"policy_version": "p2"},
-        {"policy_version": ""},
-    ],
-)
-def test_a_payload_does_not_open_in_another_place(elsewhere: dict[str, Any]) -> None:
-    sealed = seal(KEY, PLAINTEXT, AAD)
-    assert_broken(KEY, sealed, replace(BINDING, **elsewhere).encode())
-
-
 def test_the_binding_is_the_same_in_every_time_zone() -> None:
     local = BINDING.time.astimezone(timezone(timedelta(hours=-7)))
     assert replace(BINDING, time=local).encode() == AAD
@@ -131,4 +99,5 @@ def test_moving_a_letter_between_parts_changes_the_binding() -> None:
 
 
 def test_the_secret_of_a_key_is_not_shown() -> None:
-    assert "kkkk" not in repr(KEY)
+    assert KEY.secret.hex() not in repr(KEY)
+    assert repr(KEY.secret) not in repr(KEY)

@@ -18,7 +18,8 @@ from sealbook.errors import Misconfigured, SealbookError, Unavailable
 from sealbook.runtime import database as module
 from sealbook.runtime.database import CONNECTIONS, Database, is_about_data
 from sealbook.runtime.key_store import PostgresKeyStore
-from sealbook.sealing.keyring import Scope, WrappedKey
+from sealbook.sealing.keyring import WrappedKey
+from sealbook.sealing.scope import Scope
 
 CANARY = "canary-7f3a"
 

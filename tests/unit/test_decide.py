@@ -23,7 +23,10 @@ from sealbook.contract.events import (
     InteractionOpened,
     InteractionRecorded,
     InteractionReviewed,
+    PolicyChanged,
     ProjectionRebuilt,
+    RotationCompleted,
+    RotationStarted,
     ToolCall,
 )
 from sealbook.contract.usage import Usage
@@ -32,7 +35,8 @@ from sealbook.projection.projector import Placed
 from sealbook.projection.published import audit_columns, decision_columns, interaction_columns
 from services.review.decide import Standing, conflict, decide
 from services.review.projector import ReviewProjector
-from services.review.rows import INTERACTION_COLUMNS, audit_row, decision_row, interaction_row
+from services.review.rows import INTERACTION_COLUMNS, decision_row, interaction_row
+from services.review.trail import audit_row
 
 ID = UUID("019a0a0a-0000-7abc-8def-0123456789ab")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -242,6 +246,32 @@ AUDITED: list[tuple[Event, dict[str, Any]]] = [
             rebuilt_at=NOW,
         ),
         {"resource": "review", "details": {"generation": 2, "position": 3}},
+    ),
+    (
+        PolicyChanged(
+            id=UUID(int=9),
+            name="redaction",
+            policy_version="0123456789ab",
+            actor="alice",
+            changed_at=NOW,
+            sealed=b"s",
+        ),
+        {"resource": "redaction", "details": {"version": "0123456789ab"}},
+    ),
+    (
+        RotationStarted(id=UUID(int=9), actor="alice", kek_id="local-1", keys=7, started_at=NOW),
+        {"resource": "local-1", "details": {"keys": 7}},
+    ),
+    (
+        RotationCompleted(
+            id=UUID(int=9),
+            actor="alice",
+            kek_id="local-1",
+            rewrapped=6,
+            remaining=1,
+            completed_at=NOW,
+        ),
+        {"resource": "local-1", "details": {"rewrapped": 6, "remaining": 1}},
     ),
 ]
 

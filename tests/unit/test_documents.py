@@ -2,8 +2,6 @@
 refused with its place, and no message quotes what was sent. Cases: nst/JSONTestSuite."""
 
 import base64
-import hashlib
-import hmac
 import json
 from functools import cache
 from pathlib import Path
@@ -16,7 +14,6 @@ from sealbook.contract.documents import (
     canonical,
     check,
     compact,
-    fingerprint,
     parse,
 )
 from sealbook.errors import InvalidInput
@@ -181,11 +178,3 @@ def test_canonical_form_sorts_keys_and_has_no_white_space() -> None:
 
 def test_compact_form_keeps_the_order_of_keys() -> None:
     assert compact({"b": "é", "a": [1, {}]}) == '{"b":"é","a":[1,{}]}'.encode()
-
-
-def test_fingerprint_is_a_keyed_hash_of_the_canonical_form() -> None:
-    key = b"k" * 32
-    expected = hmac.new(key, b'{"a":1,"b":2}', hashlib.sha256).hexdigest()[:32]
-    assert fingerprint({"b": 2, "a": 1}, key) == expected
-    assert fingerprint({"b": 2, "a": 1}, b"x" * 32) != expected
-    assert fingerprint({"b": 1, "a": 2}, key) != expected

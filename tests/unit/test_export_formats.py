@@ -152,7 +152,7 @@ def view_row(**fields: Any) -> Row[Any]:
     """A row of the interactions view as far as an export looks into it."""
     defaults: dict[str, Any] = dict.fromkeys(CLEAR.values())
     defaults |= {"id": ID, "project": "support", "occurred_at": AT, "tags": ["a"]}
-    defaults |= {"policy_version": "p"}
+    defaults |= {"policy_version": "p", "claim_object_key": None}
     return cast("Row[Any]", SimpleNamespace(**defaults, user_hash="00ff", **fields))
 
 
@@ -173,7 +173,7 @@ KEYS: Mapping[UUID, DataKey] = {KEY.id: KEY}
 
 def test_sealed_columns_are_opened_and_clear_ones_taken(row: Row[Any]) -> None:
     columns = ("timestamp", "project", "tags", *SEALED)
-    expected = dict(zip(columns, cells(row, columns, KEYS), strict=True))
+    expected = dict(zip(columns, cells(row, columns, KEYS, row.sealed), strict=True))
     assert expected == {
         "timestamp": AT,
         "project": "support",
@@ -189,23 +189,27 @@ def test_sealed_columns_are_opened_and_clear_ones_taken(row: Row[Any]) -> None:
 
 
 def test_without_payloads_nothing_is_opened(row: Row[Any]) -> None:
-    assert cells(row, ("project", "user", "request_payload"), None) == ["support", None, None]
+    assert cells(row, ("project", "user", "request_payload"), None, None) == ["support", None, None]
 
 
 def test_an_erased_payload_says_so_and_clear_columns_stay(row: Row[Any]) -> None:
-    assert cells(row, ("project", "user", "request_payload"), {}) == ["support", ERASED, ERASED]
+    assert cells(row, ("project", "user", "request_payload"), {}, None) == [
+        "support",
+        ERASED,
+        ERASED,
+    ]
 
 
 def test_an_erased_payload_is_still_a_valid_line(row: Row[Any]) -> None:
     columns = ("project", "request_payload")
-    line = written("ndjson", columns, cells(row, columns, {}))
+    line = written("ndjson", columns, cells(row, columns, {}, None))
     assert json.loads(line) == {"project": "support", "request_payload": ERASED}
 
 
 def test_a_payload_of_another_row_does_not_open(row: Row[Any]) -> None:
     row.project = "sales"  # type: ignore[attr-defined]
     with pytest.raises(SealBroken):
-        cells(row, ("user",), KEYS)
+        cells(row, ("user",), KEYS, row.sealed)
 
 
 def test_keys_are_needed_only_for_sealed_columns() -> None:

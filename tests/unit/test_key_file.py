@@ -7,30 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from key_files import CONTEXT, SECRET, active, written
 
 from sealbook.errors import KeyUnavailable, Misconfigured, SealBroken
 from sealbook.sealing.key_file import KeyFile, create_key_file
-
-CONTEXT = b"id\0support\0day\x002026-01-01"
-SECRET = b"s" * 32
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     create_key_file(tmp_path / "kek.json")
     return tmp_path / "kek.json"
-
-
-def written(folder: Path, content: bytes) -> Path:
-    path = folder / "written.json"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    return path
-
-
-def active(path: Path) -> str:
-    content: dict[str, str] = json.loads(path.read_text())
-    return content["active"]
 
 
 def key(size: int = 32) -> str:

@@ -1,75 +1,12 @@
 """The keyring: one key per scope, kept for five minutes, and what the store holds counts."""
 
-from collections.abc import Collection
-from uuid import UUID, uuid4
-
 import pytest
+from keyrings import ADA, DAY, Clock, Provider, SlowStore, Store
 
 from sealbook.errors import KeyUnavailable
 from sealbook.sealing import keyring as module
-from sealbook.sealing.keyring import CACHE_SECONDS, Keyring, Scope, WrappedKey
-
-ADA = Scope("support", "subject", "ada")
-DAY = Scope("support", "day", "2026-01-01")
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Provider:
-    """Wraps by remembering; says no to a context that is not the one of the wrapping."""
-
-    def __init__(self) -> None:
-        self.wrapped: dict[bytes, tuple[bytes, bytes]] = {}
-        self.unwraps = 0
-
-    async def wrap(self, secret: bytes, context: bytes) -> tuple[str, bytes]:
-        name = uuid4().bytes
-        self.wrapped[name] = (secret, context)
-        return "kek-1", name
-
-    async def unwrap(self, kek_id: str, wrapped: bytes, context: bytes) -> bytes:
-        self.unwraps += 1
-        secret, wrapped_with = self.wrapped[wrapped]
-        if (kek_id, context) != ("kek-1", wrapped_with):
-            raise KeyUnavailable("The context is another one.")
-        return secret
-
-
-class Store:
-    """Rows in memory, the first key of a scope stays; `reads` counts round trips."""
-
-    def __init__(self) -> None:
-        self.keys: dict[Scope, WrappedKey] = {}
-        self.reads = 0
-
-    async def by_scope(self, scopes: Collection[Scope]) -> list[WrappedKey]:
-        self.reads += 1
-        return [self.keys[scope] for scope in scopes if scope in self.keys]
-
-    async def by_id(self, ids: Collection[UUID]) -> list[WrappedKey]:
-        self.reads += 1
-        return [key for key in self.keys.values() if key.id in ids]
-
-    async def add(self, keys: Collection[WrappedKey]) -> None:
-        for key in keys:
-            self.keys.setdefault(key.scope, key)
-
-
-class SlowStore(Store):
-    """Another process adds its own keys just before ours arrive."""
-
-    def __init__(self, first: Collection[WrappedKey]) -> None:
-        super().__init__()
-        self._first = first
-
-    async def add(self, keys: Collection[WrappedKey]) -> None:
-        await super().add(self._first)
-        await super().add(keys)
+from sealbook.sealing.keyring import CACHE_SECONDS, Keyring, WrappedKey
+from sealbook.sealing.scope import Scope
 
 
 @pytest.fixture

@@ -30,15 +30,66 @@ def test_outcomes(response: Any, http_status: int | None, expected: tuple[Any, .
     assert (result.status, result.error_class, result.error_message) == expected
 
 
+CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "weather"}]}
+RESULT = {"type": "tool_result", "tool_use_id": "1", "is_error": True}
+
+
+def tools(provider: str, request: Any, response: Any = None) -> tuple[ToolCall, ...]:
+    return normalize(Exchange(provider, request, response)).tools
+
+
 def test_a_call_is_listed_when_asked_for_and_again_with_how_it_went() -> None:
-    history = [
-        {"role": "user", "content": "weather?"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "weather"}]},
-        {
-            "role": "user",
-            "content": [{"type": "tool_result", "tool_use_id": "1", "is_error": True}],
-        },
-    ]
+    history = [{"role": "user", "content": "weather?"}, CALL, {"role": "user", "content": [RESULT]}]
     response = {"type": "message", "content": [{"type": "tool_use", "id": "2", "name": "news"}]}
-    result = normalize(Exchange("anthropic", {"messages": history}, response))
-    assert result.tools == (ToolCall("weather", ok=False), ToolCall("news", ok=None))
+    assert tools("anthropic", {"messages": history}, response) == (
+        ToolCall("weather", ok=False, earlier=True),
+        ToolCall("news", ok=None),
+    )
+
+
+def test_results_of_older_turns_are_not_listed_again() -> None:
+    answer = {"role": "assistant", "content": "It failed."}
+    history = [CALL, {"role": "user", "content": [RESULT]}, answer, {"role": "user", "content": ""}]
+    assert tools("anthropic", {"messages": history}) == ()
+
+
+def test_results_in_several_messages_after_the_turn_are_all_read() -> None:
+    history = [CALL, {"role": "user", "content": [RESULT]}, {"role": "user", "content": "well?"}]
+    assert tools("anthropic", {"messages": history}) == (ToolCall("weather", False, earlier=True),)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"status": "success"}, (ToolCall("weather", True, earlier=True),)),
+        ({"status": "error"}, (ToolCall("weather", False, earlier=True),)),
+        ({}, ()),
+    ],
+)
+def test_converse_tells_how_a_tool_went_only_by_its_status(status: Any, expected: Any) -> None:
+    use = {"toolUse": {"toolUseId": "1", "name": "weather"}}
+    result = {"toolResult": {"toolUseId": "1", "content": [], **status}}
+    messages = [
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [result]},
+    ]
+    assert tools("bedrock", {"messages": messages}) == expected
+
+
+def test_gemini_tells_a_tools_failure_by_its_error() -> None:
+    def result(**response: Any) -> Any:
+        return {"functionResponse": {"name": "weather", "response": response}}
+
+    call = {"functionCall": {"name": "weather"}}
+    parts = [result(output=1), result(error="none")]
+    contents = [{"role": "model", "parts": [call, call]}, {"role": "user", "parts": parts}]
+    assert [tool.ok for tool in tools("google", {"contents": contents})] == [True, False]
+
+
+def test_openais_tool_messages_do_not_tell_how_it_went() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    messages = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "Error"},
+    ]
+    assert tools("openai", {"messages": messages}) == ()

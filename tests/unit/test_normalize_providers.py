@@ -1,7 +1,9 @@
 """Which mapper reads an exchange: by its shape, by a plug-in for its provider, or the fallback."""
 
+import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,3 +67,21 @@ def test_a_broken_plug_in_leaves_the_exchange_to_the_fallback(
     assert normalize(Exchange("acme", {}, {"answer": "hi"})).response_text == "hi"
     assert "Error" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_the_pages_example_maps_its_answer(plug_in: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs/mappers.md").read_text("utf-8")
+    code = re.search(r"```python\n(from .*?)```", page, re.S)
+    assert code
+    (tmp_path / "acme_sealbook.py").write_text(code[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    plug_in("acme", "acme_sealbook:normalize")
+    answer = {
+        "reply": "hi",
+        "engine": "acme-2",
+        "tokens": {"in": 12, "of_which_cached": 4, "out": 3},
+    }
+    result = normalize(Exchange("acme", {"engine": "acme", "question": "ho"}, answer))
+    assert result.usage == Usage(input=8, cache_read=4, output=3)
+    assert (result.request_text, result.response_text) == ("ho", "hi")
+    assert normalize(Exchange("acme", {}, {"reply": "hi"})).usage == Usage()

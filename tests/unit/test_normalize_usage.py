@@ -1,5 +1,6 @@
 """How each provider counts tokens, and the buckets that its counts become."""
 
+import math
 from typing import Any
 
 import pytest
@@ -109,13 +110,20 @@ def test_gemini_counts_thoughts_beside_the_answer_and_the_cache_inside_the_promp
     buckets("google", {"candidates": [], "usageMetadata": usage}, **expected)
 
 
-def test_cohere_counts_tokens_read_and_bills_only_where_it_says_nothing_else() -> None:
-    billed = {"billed_units": {"input_tokens": 7, "output_tokens": 3}}
-    tokens = {"tokens": {"input_tokens": 69, "output_tokens": 4}, "cached_tokens": 60}
+def test_cohere_counts_what_it_bills_and_tokens_only_where_it_says_nothing_else() -> None:
+    billed = {"billed_units": {"input_tokens": 7.0, "output_tokens": 3.0}}
+    tokens = {"tokens": {"input_tokens": 69.0, "output_tokens": 4.0}, "cached_tokens": 60}
     v1 = {"generation_id": "g", "text": "", "meta": billed}
     v2 = {"message": {}, "finish_reason": "COMPLETE", "usage": {**billed, **tokens}}
     buckets("cohere", v1, input=7, output=3)
-    buckets("cohere", v2, input=9, cache_read=60, output=4)
+    buckets("cohere", v2, input=7, output=3)
+    buckets("cohere", {**v2, "usage": tokens}, input=9, cache_read=60, output=4)
+
+
+@pytest.mark.parametrize("unit", ["search_units", "images", "image_tokens"])
+def test_cohere_units_that_are_no_tokens_leave_usage_unknown(unit: str) -> None:
+    billed = {"billed_units": {unit: 1, "input_tokens": 0}}
+    buckets("cohere", {"generation_id": "g", "meta": billed})
 
 
 def test_converse_counts_the_cache_apart() -> None:
@@ -136,13 +144,44 @@ def test_invoked_models_on_bedrock_count_in_their_own_fields() -> None:
         buckets("bedrock", response, input=4, output=2)
 
 
+def test_any_models_stream_on_bedrock_has_amazons_counts() -> None:
+    metrics = {
+        "inputTokenCount": 4,
+        "cacheReadInputTokenCount": 3,
+        "outputTokenCount": 2,
+        "invocationLatency": 700,
+        "firstByteLatency": 210,
+    }
+    chunks = [
+        {"event_type": "text-generation", "text": "a"},
+        {"is_finished": True, "amazon-bedrock-invocationMetrics": metrics},
+    ]
+    result = normalize(Exchange("bedrock", {}, chunks))
+    assert result.usage == Usage(input=4, cache_read=3, output=2)
+    assert (result.latency_ms, result.time_to_first_token_ms) == (700, 210)
+
+
+def test_ollama_counts_the_cached_tokens_of_the_prompt_inside_it() -> None:
+    counts = {"prompt_eval_count": 11, "prompt_eval_cached_count": 8, "eval_count": 18}
+    buckets("ollama", {"done": True, "response": "", **counts}, input=3, cache_read=8, output=18)
+
+
 def test_ollama_does_not_know_the_input_it_did_not_evaluate() -> None:
     buckets("ollama", {"done": True, "response": "", "eval_count": 3}, output=3)
 
 
 @pytest.mark.parametrize(
-    "count", [None, True, "7", 7.0, -7, 2**53 + 1, 10**5000, [7], {"n": 7}], ids=lambda _: "count"
+    "count",
+    [None, True, "7", 7.5, -7, -7.0, 1e300, math.nan, math.inf, 2**53 + 1, 10**5000, [7], {"n": 7}],
+    ids=lambda _: "count",
 )
 def test_what_is_no_count_is_missing_and_zero_is_zero(count: Any) -> None:
     usage = {"prompt_tokens": count, "completion_tokens": 0}
     buckets("openai", openai_answer(usage), output=0)
+
+
+@pytest.mark.parametrize("count", [7, 7.0])
+def test_a_whole_number_written_as_a_double_is_a_count(count: float) -> None:
+    usage = normalize(Exchange("openai", {}, openai_answer({"prompt_tokens": count}))).usage
+    assert type(usage.input) is int
+    assert usage == Usage(input=7)

@@ -127,6 +127,8 @@ JETSTREAM["ingest"] = {
     "$JS.API.CONSUMER.MSG.NEXT.SEALBOOK_SUBMIT.ingest",
     "$JS.API.CONSUMER.INFO.SEALBOOK_SUBMIT.ingest",
     "$JS.ACK.SEALBOOK_SUBMIT.ingest.>",
+    f"$JS.API.CONSUMER.CREATE.{LOG}.*.sealbook.log.*.policy.changed.*",
+    f"$JS.API.CONSUMER.MSG.NEXT.{LOG}.*",
 }
 JETSTREAM["export"] = JETSTREAM["review"] | {
     "$JS.API.CONSUMER.MSG.NEXT.SEALBOOK_JOB.export",
@@ -181,7 +183,7 @@ def test_a_service_appends_its_own_events_and_no_others(user: BusUser, event_typ
         ("$JS.API.CONSUMER.CREATE.SEALBOOK_SUBMIT.>", {"provisioner"}),
         ("$JS.API.CONSUMER.CREATE.SEALBOOK_JOB.>", {"provisioner"}),
         (
-            f"$JS.API.CONSUMER.CREATE.{LOG}.>",
+            f"$JS.API.CONSUMER.CREATE.{LOG}.*.sealbook.log.*.interaction.*.*",
             {"provisioner", "review", "rollup", "export"},
         ),
         ("$JS.SEALBOOK.>", {"auditor"}),
@@ -211,6 +213,8 @@ def test_only_who_needs_it_may_publish_there(pattern: str, allowed: set[str]) ->
         ("export.request", {"export"}),
         ("export.download", {"export"}),
         ("quarantine.retry", {"ingest"}),
+        ("keys.public", {"ingest"}),
+        ("keys.rotate", {"ingest"}),
         ("projection.rebuild", {"review", "rollup", "export"}),
         ("status", {"ingest", "review", "rollup", "export"}),
     ],

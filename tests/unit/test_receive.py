@@ -138,6 +138,22 @@ def test_the_fingerprint_is_that_of_the_content_whatever_its_address() -> None:
     assert fingerprint(content | {"user": None}) != fingerprint(content)
 
 
+@pytest.mark.parametrize("number", [1, 2**63, 2**64, -(2**80)])
+def test_the_fingerprint_knows_every_digit_of_a_number(number: int) -> None:
+    def fingerprint(request: Any) -> str:
+        return accepted({"provider": "acme", "request": request}).fingerprint(KEY)
+
+    assert fingerprint({"a": number, "b": 1}) == fingerprint({"b": 1, "a": number})
+    assert fingerprint({"a": number}) != fingerprint({"a": number + 1})
+
+
+def test_nobody_confirms_a_guess_of_the_content_without_the_key() -> None:
+    one = accepted({"provider": "acme"})
+    other = DataKey(KEY.id, b"x" * 32)
+    assert one.fingerprint(KEY) != one.fingerprint(other)
+    assert len(one.fingerprint(KEY)) == 32
+
+
 def test_an_arrival_is_known_before_its_body_is_read() -> None:
     one = arrive(message(b"\xff", headers={"Nats-Msg-Id": str(GIVEN)}))
     assert one == Arrival("sealbook.submit.support", b"\xff", 7, STORED_AT, GIVEN)

@@ -16,8 +16,8 @@ from sealbook.contract.usage import Usage
 from sealbook.errors import InvalidInput, SealBroken
 from sealbook.sealing import binding, blind_index
 from sealbook.sealing.cipher import DataKey, unseal
-from sealbook.sealing.keyring import Scope
 from sealbook.sealing.payload import Payload
+from sealbook.sealing.scope import Scope
 from services.ingest.price import PriceBook
 from services.ingest.receive import Arrival, Received, receive
 from services.ingest.record import Draft, Rules, draft, sealed
@@ -231,7 +231,8 @@ def test_what_is_sealed_is_masked_and_opens_again() -> None:
     payload = opened(one)
     parts = (payload.request, payload.response, compact(payload.rest_fields() | {"user": None}))
     assert all(CANARY.encode() in part and EMAIL.encode() not in part for part in parts)
-    assert one.redactions["email"] == 7
+    # The texts repeat the documents: one in the request, two in the response, two in the metadata.
+    assert one.redactions["email"] == 5
 
 
 def test_the_user_is_kept_under_the_seal_and_as_a_keyed_hash() -> None:
@@ -293,3 +294,84 @@ def test_status_is_what_was_said_else_what_the_payload_tells() -> None:
     error = {"error": {"message": CANARY, "type": "rate_limit_error"}}
     assert event(provider="openai", response=error, http_status=429).status == "error"
     assert event(provider="openai", response=error, status="success").status == "success"
+
+
+def chat(prompt: str, answer: str, **response: Any) -> dict[str, Any]:
+    return {
+        "provider": "openai",
+        "request": {"messages": [{"role": "user", "content": prompt}]},
+        "response": {"choices": [{"message": {"content": answer}}], **response},
+    }
+
+
+def test_a_hit_in_a_document_is_not_counted_again_in_the_text_taken_from_it() -> None:
+    one = made(**chat(f"{EMAIL} and {EMAIL}", f"to {EMAIL}", model=EMAIL))
+    assert one.event.redactions == {"email": 4}
+    rest = one.payload.rest_fields()
+    assert rest["request_text"] == "[EMAIL] and [EMAIL]"
+    assert rest["response_text"] == "to [EMAIL]"
+    assert one.event.model_answered == "[EMAIL]"
+
+
+def test_a_text_that_repeats_the_document_adds_nothing_and_one_that_says_more_does() -> None:
+    payloads = chat(EMAIL, "none")
+    assert event(**payloads, request_text=EMAIL).redactions == {"email": 1}
+    assert event(**payloads, request_text=f"{EMAIL} {EMAIL}").redactions == {"email": 2}
+    assert event(**payloads, error_message=EMAIL).redactions == {"email": 2}
+    assert event(request_text=EMAIL, tags=[EMAIL]).redactions == {"email": 2}
+
+
+def test_what_json_inside_a_string_hides_is_masked_in_the_derived_text_too() -> None:
+    # As plain text `n4111…` is one word and no card; decoded it is a card on its own line.
+    card = "4111111111111111"
+    result = json.dumps({"note": f"card:\n{card}"})
+    messages = [{"role": "system", "content": "Be kind."}, {"role": "tool", "content": result}]
+    one = made(**chat("", "ok", usage={"prompt_tokens": 3}) | {"request": {"messages": messages}})
+    assert card.encode() not in one.payload.encode()
+    assert one.event.redactions == {"credit_card": 1}
+    assert one.event.usage == Usage(input=3)
+
+
+def test_neighbouring_leaves_are_judged_together_in_the_derived_text() -> None:
+    one = made(**chat("x", "y") | {"request": {"messages": ["SSN:", "123-45-6789"]}})
+    assert "123-45-6789" not in one.payload.rest_fields()["request_text"]
+
+
+def test_times_are_what_was_said_else_what_the_provider_measured() -> None:
+    answer = {"done": True, "response": "", "total_duration": 2_000_000_000, "created_at": None}
+    one = event(provider="ollama", response=answer)
+    assert (one.latency_ms, one.time_to_first_token_ms) == (2000, None)
+    said = event(provider="ollama", response=answer, latency_ms=0, time_to_first_token_ms=3)
+    assert (said.latency_ms, said.time_to_first_token_ms) == (0, 3)
+
+
+def test_what_the_provider_says_it_charged_is_the_cost_unless_one_was_said() -> None:
+    answer = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "cost": 1e-05}}
+    one = event(provider="openrouter", model="some/model", response=answer)
+    assert one.cost is not None
+    assert (one.cost.total, one.cost.source) == (Decimal("0.00001"), "reported:openrouter")
+    assert event(provider="acme", response=answer).cost is None
+    said = event(provider="openrouter", response=answer, cost="2", currency="EUR")
+    assert said.cost is not None
+    assert (said.cost.total, said.cost.source) == (Decimal(2), "explicit")
+
+
+def test_why_it_stopped_and_how_an_earlier_tool_went_are_in_the_event() -> None:
+    use = {"type": "tool_use", "id": "1", "name": "lookup"}
+    result = {"type": "tool_result", "tool_use_id": "1"}
+    messages = [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    answer = {
+        "type": "message",
+        "content": [use],
+        "stop_reason": "refusal",
+        "stop_details": {"category": "cyber"},
+    }
+    one = event(provider="anthropic", request={"messages": messages}, response=answer)
+    assert (one.finish_reason, one.stop_cause) == ("refusal", "cyber")
+    assert [(tool.ok, tool.earlier) for tool in one.tools] == [(True, True), (None, False)]
+
+
+def test_a_stream_may_tell_the_provider() -> None:
+    event_start = {"type": "message_start", "message": {"model": "claude", "usage": {}}}
+    stream = f"data: {json.dumps(event_start)}\n\n"
+    assert event(provider=None, response_stream=stream).provider == "anthropic"

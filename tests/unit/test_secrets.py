@@ -100,9 +100,9 @@ def test_a_service_can_start_from_its_own_folder(secrets: Secrets, service: str)
     assert url == f"postgresql://{service}:{database}@postgres:5432/sealbook"
 
 
-def test_only_export_and_the_provisioner_know_the_object_store(secrets: Secrets) -> None:
+def test_only_who_stores_or_reads_objects_knows_the_object_store(secrets: Secrets) -> None:
     with_s3 = {path.parent.name for path in secrets.folder.rglob("sealbook_s3_secret_key")}
-    assert with_s3 == {"export", "provisioner"}
+    assert with_s3 == {"ingest", "review", "export", "provisioner"}
 
 
 def test_no_folder_holds_another_users_password(secrets: Secrets) -> None:

@@ -89,6 +89,23 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert CANARY not in shown
 
 
+@pytest.mark.parametrize("text", ["vault.internal,10.0.0.8", " vault.internal , 10.0.0.8,, "])
+def test_hosts_are_listed_with_commas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "sealbook_allowed_hosts").write_text(text)
+    assert Settings.load(tmp_path).allowed_hosts == ("vault.internal", "10.0.0.8")
+    monkeypatch.setenv("SEALBOOK_ALLOWED_HOSTS", text)
+    assert Settings.load().allowed_hosts == ("vault.internal", "10.0.0.8")
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    assert [
+        name for name in Settings.model_fields if f"`SEALBOOK_{name.upper()}`" not in page
+    ] == []
+
+
 def test_settings_cannot_be_changed_later() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings.load().log_level = "DEBUG"  # type: ignore[misc]

@@ -9,7 +9,8 @@ from sealbook.contract.filters import Filter
 from sealbook.runtime.users import Users
 from sealbook.sealing import blind_index
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Keyring, Scope
+from sealbook.sealing.keyring import Keyring
+from sealbook.sealing.scope import Scope
 
 KEY = DataKey(UUID(int=1), b"i" * 32)
 

@@ -16,13 +16,14 @@ from services.ingest.normalize.reading import (
     Fields,
     as_count,
     as_list,
+    as_name,
     as_object,
     as_text,
     first_count,
     first_object,
 )
 from services.ingest.normalize.texts import said
-from services.ingest.normalize.tools import last_two
+from services.ingest.normalize.tools import last_turn
 
 _CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 
@@ -47,8 +48,10 @@ def normalize(exchange: Exchange) -> Normalized:
         model_answered=as_text(body.get("model")),
         response_text=_answer(body, content),
         usage=anthropic_usage(body.get("usage")),
+        cache_write_1h=_cache_write_1h(as_object(body.get("usage"))),
         tools=(*_answered(exchange.request), *_asked(content)),
         finish_reason=as_text(body.get("stop_reason")),
+        stop_cause=as_name(as_object(body.get("stop_details")).get("category")),
     )
 
 
@@ -75,6 +78,13 @@ def _cache_write(report: Fields) -> int | None:
     )
 
 
+def _cache_write_1h(report: Fields) -> int | None:
+    by_lifetime = report.get("cache_creation")
+    if not isinstance(by_lifetime, dict):
+        return None
+    return as_count(by_lifetime.get("ephemeral_1h_input_tokens"))
+
+
 def _answer(body: Fields, content: list[Fields]) -> str | None:
     # Only text blocks: results of Anthropic's own tools are blocks of the answer too.
     text = said([block.get("text") for block in content if block.get("type") == "text"])
@@ -91,13 +101,12 @@ def _asked(content: list[Fields]) -> Iterator[ToolCall]:
 
 def _answered(request: JsonValue) -> Iterator[ToolCall]:
     """Calls of the last model turn whose results this request brings."""
-    turn, answer = last_two(as_object(request).get("messages"))
-    results = _results([as_object(block) for block in as_list(answer.get("content"))])
-    if results:
-        for block in map(as_object, as_list(turn.get("content"))):
-            call, name = as_text(block.get("id")), as_text(block.get("name"))
-            if call in results and name:
-                yield ToolCall(name, results[call])
+    turn, after = last_turn(as_object(request).get("messages"), "assistant", "content")
+    results = _results(after)
+    for block in turn if results else ():
+        call, name = as_text(block.get("id")), as_text(block.get("name"))
+        if call in results and name and block.get("type") == "tool_use":
+            yield ToolCall(name, results[call], earlier=True)
 
 
 def _results(content: list[Fields]) -> dict[str | None, bool]:

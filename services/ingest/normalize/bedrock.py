@@ -11,6 +11,7 @@ from sealbook.contract.documents import JsonValue
 from sealbook.contract.usage import Usage
 from services.ingest.normalize.buckets import plus
 from services.ingest.normalize.exchange import Exchange, Kind, Normalized, ToolCall
+from services.ingest.normalize.invocation import METRICS
 from services.ingest.normalize.kinds import kind_asked
 from services.ingest.normalize.mapping import normalized
 from services.ingest.normalize.reading import (
@@ -25,9 +26,8 @@ from services.ingest.normalize.reading import (
     head,
 )
 from services.ingest.normalize.texts import lines, said
-from services.ingest.normalize.tools import calls, last_two
+from services.ingest.normalize.tools import calls, last_turn
 
-METRICS = "amazon-bedrock-invocationMetrics"
 _OWN = ("inputTextTokenCount", "generation", "generation_token_count", METRICS, "stopReason")
 
 
@@ -59,16 +59,12 @@ def normalize(exchange: Exchange) -> Normalized:
 
 
 def bedrock_usage(body: Fields, results: list[Fields]) -> Usage:
-    """The buckets in `usage`, in the fields Titan and Llama have, or in the stream's metrics."""
-    usage = first_object(body, "usage")
-    metrics = first_object(body, METRICS)
-    report = {**metrics, **usage, **body}
+    """The buckets in `usage`, or in the fields Titan and Llama have."""
+    report = {**first_object(body, "usage"), **body}
     return Usage(
-        input=first_count(
-            report, "inputTokens", "inputTextTokenCount", "prompt_token_count", "inputTokenCount"
-        ),
-        cache_read=first_count(report, "cacheReadInputTokens", "cacheReadInputTokenCount"),
-        cache_write=first_count(report, "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+        input=first_count(report, "inputTokens", "inputTextTokenCount", "prompt_token_count"),
+        cache_read=first_count(report, "cacheReadInputTokens"),
+        cache_write=first_count(report, "cacheWriteInputTokens"),
         output=_output(report, results),
     )
 
@@ -76,11 +72,7 @@ def bedrock_usage(body: Fields, results: list[Fields]) -> Usage:
 def _output(report: Fields, results: list[Fields]) -> int | None:
     titan = plus(*(as_count(result.get("tokenCount")) for result in results))
     counted = first_count(
-        report,
-        "outputTokens",
-        "generation_token_count",
-        "totalOutputTextTokenCount",
-        "outputTokenCount",
+        report, "outputTokens", "generation_token_count", "totalOutputTextTokenCount"
     )
     return titan if titan is not None else counted
 
@@ -114,14 +106,14 @@ def _asked(content: list[Fields]) -> Iterator[str | None]:
 
 def _answered(request: JsonValue) -> Iterator[ToolCall]:
     """Calls of the last model turn whose results this request brings; `status` is optional."""
-    turn, answer = last_two(as_object(request).get("messages"))
+    turn, after = last_turn(as_object(request).get("messages"), "assistant", "content")
     results = {
-        as_text(result.get("toolUseId")): result.get("status") != "error"
-        for block in map(as_object, as_list(answer.get("content")))
-        if (result := as_object(block.get("toolResult")))
+        as_text(result.get("toolUseId")): result["status"] == "success"
+        for block in after
+        if (result := as_object(block.get("toolResult"))).get("status") in ("success", "error")
     }
-    for block in map(as_object, as_list(turn.get("content"))) if results else ():
+    for block in turn if results else ():
         call = as_object(block.get("toolUse"))
         name, call_id = as_text(call.get("name")), as_text(call.get("toolUseId"))
         if name and call_id in results:
-            yield ToolCall(name, results[call_id])
+            yield ToolCall(name, results[call_id], earlier=True)

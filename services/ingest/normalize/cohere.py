@@ -1,9 +1,12 @@
 """Cohere: chat v1 and v2, generate, rerank, embed; also their bodies on Bedrock, without usage.
 
 https://docs.cohere.com/reference. Two counts are reported. `tokens` is what the model read and
-wrote, with the tokens of the prompt template; `billed_units` leaves those out. `tokens` is taken
-where present, because it is what other providers report and what `cached_tokens` is a part of;
-`billed_units` only where it is all there is.
+wrote, with the tokens of Cohere's own prompt template, up to twenty times the prompt;
+`billed_units` is what Cohere charges for. `billed_units` is taken: what an interaction costs, and
+what can be reconciled with the bill, must come from it. `tokens` only where it is all there is;
+`cached_tokens` is a part of `tokens`, so it says nothing about the billed ones.
+
+Searches (rerank) and pictures (embed) are units of their own and no tokens: such usage is unknown.
 """
 
 from sealbook.contract.usage import Usage
@@ -22,6 +25,8 @@ from services.ingest.normalize.reading import (
 )
 from services.ingest.normalize.texts import lines, said
 from services.ingest.normalize.tools import calls, names_in
+
+_NO_TOKENS = ("search_units", "images", "image_tokens")
 
 
 def recognizes(body: Fields) -> bool:
@@ -54,11 +59,12 @@ def normalize(exchange: Exchange) -> Normalized:
 def cohere_usage(body: Fields) -> Usage:
     """The buckets in `usage` (v2) or `meta` (v1)."""
     report = first_object(body, "usage", "meta")
-    tokens = first_object(report, "tokens")
-    if not tokens:
-        billed = first_object(report, "billed_units")
-        return _usage(billed) if billed else UNKNOWN
-    return _usage(tokens, as_count(report.get("cached_tokens")))
+    billed = first_object(report, "billed_units")
+    if any(billed.get(unit) for unit in _NO_TOKENS):
+        return UNKNOWN
+    if billed:
+        return _usage(billed)
+    return _usage(first_object(report, "tokens"), as_count(report.get("cached_tokens")))
 
 
 def _usage(counts: Fields, cached: int | None = None) -> Usage:

@@ -13,8 +13,9 @@ from services.ingest.normalize.exchange import Exchange, Kind, Normalized, ToolC
 from services.ingest.normalize.kinds import kind_asked
 from services.ingest.normalize.mapping import UNKNOWN, normalized
 from services.ingest.normalize.reading import Fields, as_count, as_list, as_object, as_text
+from services.ingest.normalize.stops import harms
 from services.ingest.normalize.texts import lines, said
-from services.ingest.normalize.tools import calls, last_two
+from services.ingest.normalize.tools import calls, last_turn
 
 
 def recognizes(body: Fields) -> bool:
@@ -35,6 +36,7 @@ def normalize(exchange: Exchange) -> Normalized:
         usage=google_usage(body.get("usageMetadata")),
         tools=(*_answered(exchange.request), *calls(_asked(contents))),
         finish_reason=_finish_reason(body, candidates),
+        stop_cause=_stop_cause(body, candidates),
     )
 
 
@@ -83,6 +85,12 @@ def _finish_reason(body: Fields, candidates: list[Fields]) -> str | None:
     return as_text(as_object(body.get("promptFeedback")).get("blockReason"))
 
 
+def _stop_cause(body: Fields, candidates: list[Fields]) -> str | None:
+    """The harm that was seen in the answer, or in the prompt."""
+    judged = candidates[0] if candidates else as_object(body.get("promptFeedback"))
+    return harms(judged.get("safetyRatings"))
+
+
 def _asked(contents: list[Fields]) -> Iterator[str | None]:
     for content in contents:
         for part in map(as_object, as_list(content.get("parts"))):
@@ -90,9 +98,10 @@ def _asked(contents: list[Fields]) -> Iterator[str | None]:
 
 
 def _answered(request: JsonValue) -> Iterator[ToolCall]:
-    """Results in the last message: by Google's convention a failure stands under `error`."""
-    _, answer = last_two(as_object(request).get("contents"))
-    for part in map(as_object, as_list(answer.get("parts"))):
+    """Results after the last model turn: by Google's convention a failure is under `error`."""
+    _, after = last_turn(as_object(request).get("contents"), "model", "parts")
+    for part in after:
         result = as_object(part.get("functionResponse"))
         if name := as_text(result.get("name")):
-            yield ToolCall(name, "error" not in as_object(result.get("response")))
+            ok = "error" not in as_object(result.get("response"))
+            yield ToolCall(name, ok, earlier=True)

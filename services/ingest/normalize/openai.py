@@ -10,6 +10,7 @@ from services.ingest.normalize.kinds import kind_asked, kind_listed
 from services.ingest.normalize.mapping import normalized
 from services.ingest.normalize.openai_usage import openai_usage
 from services.ingest.normalize.reading import Fields, as_list, as_object, as_text, first_text
+from services.ingest.normalize.stops import choice_cause
 from services.ingest.normalize.texts import lines, said
 from services.ingest.normalize.tools import calls, names_in
 
@@ -37,6 +38,7 @@ def _choices(exchange: Exchange, body: Fields) -> Normalized:
         usage=openai_usage(body.get("usage")),
         tools=calls(name for message in messages for name in names_in(message)),
         finish_reason=as_text(choices[0].get("finish_reason")) if choices else None,
+        stop_cause=choice_cause(choices[0]) if choices else None,
     )
 
 

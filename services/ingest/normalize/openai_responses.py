@@ -6,6 +6,7 @@ from services.ingest.normalize.exchange import Exchange, Normalized, ToolCall
 from services.ingest.normalize.mapping import normalized
 from services.ingest.normalize.openai_usage import openai_usage
 from services.ingest.normalize.reading import Fields, as_list, as_object, as_text, first_text
+from services.ingest.normalize.stops import REFUSAL
 from services.ingest.normalize.texts import said
 
 # Statuses that end a response; "queued" and "in_progress" say that it has not finished.
@@ -30,11 +31,17 @@ def normalize(exchange: Exchange) -> Normalized:
         usage=openai_usage(body.get("usage")),
         tools=tuple(_tools(output)),
         finish_reason=_finish_reason(body),
+        stop_cause=REFUSAL if any(map(_refuses, output)) else None,
     )
 
 
 def _is_message(item: Fields) -> bool:
     return item.get("type") == "message"
+
+
+def _refuses(item: Fields) -> bool:
+    parts = map(as_object, as_list(item.get("content")))
+    return any(part.get("type") == "refusal" for part in parts)
 
 
 def _finish_reason(body: Fields) -> str | None:

@@ -1,8 +1,10 @@
 """Tool calls: those an answer asks for, and how those went that a request brings results of.
 
-A call the answer asks for has `ok=None`, since nobody ran it yet. A request's last messages may
-carry results of the calls before it; such a call is listed with its `ok` only where the provider's
-format says how it went. Older turns are not listed again: they were part of earlier exchanges.
+A call is counted where it is asked for: in that answer, with `ok=None` unless the provider ran the
+tool itself and says how it went. When a later request brings its result, it is listed there once
+more as `earlier`, with its `ok`, and only where the format says so: Anthropic's `is_error`,
+Bedrock's `status`, Gemini's `error`. OpenAI's, Mistral's, Cohere's and Ollama's tool messages do
+not. Older turns are not listed again: they were part of earlier exchanges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,8 +28,15 @@ def names_in(message: Fields) -> Iterator[str | None]:
         yield first_text(as_object(message["function_call"]), "name")
 
 
-def last_two(messages: JsonValue) -> tuple[Fields, Fields]:
-    """The last model turn and the message that answers it, where a request ends so."""
-    if not isinstance(messages, list) or len(messages) < 2:
-        return {}, {}
-    return as_object(messages[-2]), as_object(messages[-1])
+def last_turn(messages: JsonValue, role: str, parts: str) -> tuple[list[Fields], list[Fields]]:
+    """The parts of the model's last turn, and those of all messages that answer it."""
+    listed = [as_object(message) for message in as_list(messages)]
+    for index in range(len(listed) - 1, -1, -1):
+        if listed[index].get("role") == role:
+            after = [part for message in listed[index + 1 :] for part in _parts(message, parts)]
+            return _parts(listed[index], parts), after
+    return [], []
+
+
+def _parts(message: Fields, name: str) -> list[Fields]:
+    return [as_object(part) for part in as_list(message.get(name))]

@@ -4,6 +4,7 @@ Pure: no network, no clock. Unknown stays unknown (`None`), it is never priced a
 """
 
 from services.ingest.price.book import Cost, PriceBook
-from services.ingest.price.rules import PriceRule, load_price_rules
+from services.ingest.price.rule import PriceRule
+from services.ingest.price.rules import price_rules
 
-__all__ = ["Cost", "PriceBook", "PriceRule", "load_price_rules"]
+__all__ = ["Cost", "PriceBook", "PriceRule", "price_rules"]

@@ -1,6 +1,6 @@
 """Unit prices of one model at one moment, and the only arithmetic done per event."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
@@ -34,9 +34,15 @@ class Rates:
     prices: Mapping[str, Decimal | Tiered]
     per: int
     request: Decimal = field(default=Decimal(0))
+    cache_write_1h: Decimal | Tiered | None = None
 
-    def cost(self, usage: Usage) -> Decimal | None:
-        """The exact cost, or None when a billed bucket or a whole billed direction is unknown."""
+    def cost(self, usage: Usage, cache_write_1h: int = 0) -> Decimal | None:
+        """The exact cost, or None when a billed bucket or a whole billed direction is unknown.
+
+        `cache_write_1h` is how many of the cache writes are kept for an hour.
+        """
+        if not self.prices:  # billed by the request alone: tokens, told or not, change nothing
+            return self.request or None
         known = usage.known()
         if not known or any(not _is_count(count) for count in known.values()):
             return None
@@ -47,11 +53,22 @@ class Rates:
             return None
         input_total = sum(known.get(bucket, 0) for bucket in INPUT_BUCKETS)
         total = Decimal(0)
-        for bucket, count in billed.items():
-            price = self.prices[bucket]
+        for price, count in self._priced(billed, cache_write_1h):
             unit = price.at(input_total) if isinstance(price, Tiered) else price
             total = EXACT.add(total, EXACT.multiply(unit, Decimal(count)))
         return EXACT.add(EXACT.divide(total, Decimal(self.per)), self.request)
+
+    def _priced(
+        self, billed: Mapping[str, int], cache_write_1h: int
+    ) -> Iterator[tuple[Decimal | Tiered, int]]:
+        """Every price with the tokens it is for."""
+        for bucket, count in billed.items():
+            if bucket == "cache_write" and self.cache_write_1h is not None:
+                long = min(cache_write_1h, count)
+                yield self.cache_write_1h, long
+                yield self.prices[bucket], count - long
+            else:
+                yield self.prices[bucket], count
 
     def _silent(self, known: Mapping[str, int], direction: tuple[str, ...]) -> bool:
         """Nothing was said about a direction that costs money: its part of the bill is unknown."""

@@ -1,96 +1,50 @@
-"""Own price rules: what one says, when it applies, and how it is read from TOML."""
+"""Price rules from a document, `{"prices": [{"model": "gpt-4o*", "input": "2.50"}]}`.
 
-import fnmatch
+It is validated as a whole: one bad rule and none is taken. Amounts are never floats: one that is
+not a whole number stands in quotes.
+"""
+
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import date, datetime
+from dataclasses import fields
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+from sealbook.contract.documents import JsonValue
 from sealbook.errors import InvalidInput
-from services.ingest.price.rates import BUCKETS, Rates
+from services.ingest.price.rates import BUCKETS
+from services.ingest.price.rule import PriceRule
 
-_REMEDY = "Correct the rule and load the file again; no rule of it was taken."
+_REMEDY = "Correct the rules and send them again; none of them was taken."
+_FIELDS = frozenset(field.name for field in fields(PriceRule))
+_AMOUNTS = (*BUCKETS, "request")
+_MOST = Decimal(10) ** 9
+_MOST_DIGITS = 30  # so that no sum of the arithmetic is rounded (`rates.EXACT`)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRule:
-    """Prices per `per` tokens for the models a glob names; a bucket left at None has no price.
-
-    `reasoning` alone falls back to `output`: providers bill it as such. `effective_from` is a UTC
-    date; None means always.
-    """
-
-    model: str
-    provider: str | None = None
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-    reasoning: Decimal | None = None
-    audio_input: Decimal | None = None
-    audio_output: Decimal | None = None
-    per: Literal[1000, 1_000_000] = 1_000_000
-    currency: str = "USD"
-    effective_from: date | None = None
-
-    @property
-    def source(self) -> str:
-        """How an event names this rule."""
-        since = f"@{self.effective_from.isoformat()}" if self.effective_from else ""
-        return f"rule:{self.model}{since}"
-
-    def applies(self, provider: str, model: str, day: date) -> bool:
-        """Whether the rule prices this model of this provider on this day."""
-        if self.effective_from is not None and self.effective_from > day:
-            return False
-        return _matches(self.model, model) and _matches(self.provider or "*", provider)
-
-    def rank(self) -> tuple[int, int, int, int, date]:
-        """Greater is better: the more specific model, then provider, then the more recent."""
-        return (
-            -_wildcards(self.model),
-            len(self.model),
-            -_wildcards(self.provider or "*"),
-            len(self.provider or ""),
-            self.effective_from or date.min,
+def price_rules(document: JsonValue) -> tuple[PriceRule, ...]:
+    """The rules of a document. Raises InvalidInput that names the rule and the field."""
+    form = 'Price rules are an object with a list of rules, {"prices": [...]}.'
+    if not isinstance(document, dict):
+        raise InvalidInput(form, remedy=_REMEDY)
+    if unknown := sorted(document.keys() - {"prices"}):
+        raise InvalidInput(
+            f"The price rules have an unknown field {unknown[0][:80]!r}. {form}", remedy=_REMEDY
         )
-
-    def rates(self) -> Rates:
-        """The rule's prices by usage bucket."""
-        prices = {name: price for name in BUCKETS if (price := getattr(self, name)) is not None}
-        if "output" in prices:
-            prices.setdefault("reasoning", prices["output"])
-        return Rates(prices, self.per)
+    listed = document.get("prices", [])
+    if not isinstance(listed, list):
+        raise InvalidInput(form, remedy=_REMEDY)
+    return tuple(_rule(number, table) for number, table in enumerate(listed, start=1))
 
 
-def load_price_rules(text: str) -> tuple[PriceRule, ...]:
-    """Rules from TOML, one `[[price]]` table each; numbers are read as decimals, never as floats.
-
-    Raises InvalidInput that names the rule and the field.
-    """
-    try:
-        document = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidInput(f"The price rules are not TOML: {error}.", remedy=_REMEDY) from error
-    if unknown := sorted(document.keys() - {"price"}):
-        raise InvalidInput(f"The price rules have an unknown table {unknown[0]!r}.", remedy=_REMEDY)
-    tables = document.get("price", [])
-    if not isinstance(tables, list):
-        raise InvalidInput("Price rules are written as [[price]] tables.", remedy=_REMEDY)
-    return tuple(_rule(number, table) for number, table in enumerate(tables, start=1))
-
-
-def _rule(number: int, table: object) -> PriceRule:
+def _rule(number: int, table: JsonValue) -> PriceRule:
     if not isinstance(table, dict):
-        raise InvalidInput(f"Price rule {number} is not a table.", remedy=_REMEDY)
+        raise InvalidInput(f"Price rule {number} is not an object.", remedy=_REMEDY)
     where = f"Price rule {number} ({str(table.get('model', 'without model'))[:80]!r})"
-    known = {field.name for field in fields(PriceRule)}
-    if unknown := sorted(table.keys() - known):
-        raise InvalidInput(f"{where}: unknown field {unknown[0]!r}.", remedy=_REMEDY)
-    if not any(bucket in table for bucket in BUCKETS):
+    if unknown := sorted(table.keys() - _FIELDS):
+        raise InvalidInput(f"{where}: unknown field {unknown[0][:80]!r}.", remedy=_REMEDY)
+    if not any(name in table for name in _AMOUNTS):
         raise InvalidInput(f"{where}: no price; give at least `input`.", remedy=_REMEDY)
     if "model" not in table:
         raise InvalidInput(f"{where}: field `model` is missing.", remedy=_REMEDY)
@@ -100,20 +54,24 @@ def _rule(number: int, table: object) -> PriceRule:
 def _field(where: str, name: str, value: object) -> Any:
     """One field's value; Any because the dataclass's fields differ in type."""
     try:
-        return _READERS[name](value) if name in _READERS else _amount(value)
+        return _READERS.get(name, _amount)(value)
     except ValueError as error:
         raise InvalidInput(f"{where}: field `{name}` {error}.", remedy=_REMEDY) from error
 
 
 def _amount(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise ValueError("must be a number or a number in quotes")
+    if isinstance(value, float):
+        raise ValueError(f'is not exact as a number; write it in quotes, "{value}"')
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("must be a whole number or a number in quotes")
     try:
         amount = Decimal(value)
     except InvalidOperation as error:
         raise ValueError("is not a decimal number") from error
-    if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 9:
+    if not amount.is_finite() or not 0 <= amount < _MOST:
         raise ValueError("must be between 0 and 10^9")
+    if len(amount.as_tuple().digits) > _MOST_DIGITS or amount.adjusted() < -_MOST_DIGITS:
+        raise ValueError(f"has more than {_MOST_DIGITS} digits")
     return amount
 
 
@@ -124,7 +82,7 @@ def _glob(value: object) -> str:
 
 
 def _per(value: object) -> Literal[1000, 1_000_000]:
-    if isinstance(value, bool) or value not in (1000, 1_000_000):
+    if isinstance(value, bool | float) or value not in (1000, 1_000_000):
         raise ValueError("must be 1000 or 1000000")
     return 1000 if value == 1000 else 1_000_000
 
@@ -136,11 +94,10 @@ def _currency(value: object) -> str:
 
 
 def _date(value: object) -> date:
-    if isinstance(value, str):
-        return date.fromisoformat(value)
-    if not isinstance(value, date) or isinstance(value, datetime):
-        raise ValueError("must be a date such as 2026-01-31")
-    return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError("must be a date such as 2026-01-31") from error
 
 
 _READERS: Mapping[str, Any] = {
@@ -150,11 +107,3 @@ _READERS: Mapping[str, Any] = {
     "currency": _currency,
     "effective_from": _date,
 }
-
-
-def _matches(glob: str, name: str) -> bool:
-    return fnmatch.fnmatchcase(name.lower(), glob.lower())
-
-
-def _wildcards(glob: str) -> int:
-    return sum(glob.count(mark) for mark in "*?[")

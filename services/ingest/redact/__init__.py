@@ -5,9 +5,9 @@ Redactor(builtin_rules()).scan({"to": "ada@example.org"})
 """
 
 from services.ingest.redact.builtin import builtin_rules
-from services.ingest.redact.leaf import ERROR_HIT, ERROR_TAG
 from services.ingest.redact.redactor import Redacted, Redactor
 from services.ingest.redact.rule import Rule
+from services.ingest.redact.tags import ERROR_HIT, ERROR_TAG
 from services.ingest.redact.tree import JsonValue
 
 __all__ = [

@@ -1,7 +1,7 @@
 """A match that has not been believed yet, and what stands around it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Span = tuple[int, int]
 
@@ -27,8 +27,7 @@ def any_in(keywords: tuple[bytes, ...], context: bytes, text: bytes, *, padded: 
     return any(keyword in around for keyword in keywords)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Bytes `start` to `end` of a leaf; `quiet` is it with tags blanked, `context` its keys."""
 
     data: bytes
@@ -71,11 +70,14 @@ class Candidate:
         back = self.after(2)
         return len(back) == 2 and back[0] in marks and back[1] in _DIGITS
 
-    def prefixes(self) -> Iterator["Candidate"]:
-        """The match, then ever shorter parts of it that end with a group of letters or digits."""
+    def prefixes(self) -> Iterator[tuple[int, str]]:
+        """Ends and texts of the match, then of ever shorter parts that end with a whole group.
+
+        A group is of letters and digits.
+        """
         end = self.end
         while end > self.start:
-            yield Candidate(self.data, self.start, end, self.quiet, self.context)
+            yield end, self.data[self.start : end].decode()
             end = _previous_group(self.data, self.start, end)
 
 

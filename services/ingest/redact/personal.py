@@ -7,13 +7,14 @@ _LETTER = r"A-Za-z\p{Latin}\p{Greek}\p{Cyrillic}"
 _SPACE = r"[ \x{A0}\x{2009}\x{202F}]"
 _DASH = r"[\-\x{2010}-\x{2013}]"
 _GAP = r"[ \-\x{A0}\x{2009}\x{202F}\x{2010}-\x{2013}]"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?,?"
 _EXTENSION = r"(?:[ ,;]{0,2}(?:x|X|ext\.?|Ext\.?|extension|#) ?\d{1,6})?"
 _PHONE_WORDS = (
-    *("phone", "mobile", "cell ", " tel ", " fax", "whatsapp", " sms ", "hotline", "helpline"),
-    *("landline", "voicemail", " desk ", " office ", " dial ", "reach me", "reach us", "ring me"),
-    *("call me", "call us", "call him", "call her", "called from", "text me", "contact number"),
-    *("telefon", "teléfono", "téléphone", "móvil", "celular", "rufnummer", "handynummer"),
-    *("answering at", "someone call"),
+    *("phone", "mobile", " mob ", "cell ", " tel ", " ph ", " fax", " office ", "whatsapp"),
+    *(" sms ", "hotline", "helpline", "landline", "voicemail", " dial ", "contact number"),
+    *("reach me", "reach us", "ring me", "call me", "call us", "call him", "call her"),
+    *("called from", "text me", "telefon", "teléfono", "téléphone", " tél ", "móvil", "celular"),
+    *("rufnummer", "handynummer"),
 )
 
 PERSONAL_RULES = (
@@ -75,7 +76,9 @@ PERSONAL_RULES = (
     ),
     Rule(
         "date_of_birth",
-        r"\b(?:\d{4}[\-/.]\d{1,2}[\-/.]\d{1,2}|\d{1,2}[\-/.]\d{1,2}[\-/.](?:\d{4}|\d{2}))\b",
+        r"(?i)\b(?:\d{4}[\-/.]\d{1,2}[\-/.]\d{1,2}|\d{1,2}[\-/.]\d{1,2}[\-/.](?:\d{4}|\d{2})"
+        rf"|\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH} \d{{4}}"
+        rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})\b",
         "[DATE_OF_BIRTH]",
         keywords=(" dob ", " born", "birth"),
         enabled=False,

@@ -46,6 +46,8 @@ def phone(candidate: Candidate) -> Span | None:
         return None
     text = candidate.text
     if text.startswith(("+", "00")):
+        if candidate.behind_digit(b":"):  # the seconds of a time
+            return None
         return _longest(candidate, _international)
     # Only the most telling form may be cut out of a longer row of numbers.
     if telling := _NORTH_AMERICAN.match(text):
@@ -65,11 +67,11 @@ def phone_near_word(candidate: Candidate) -> Span | None:
 
 def _longest(candidate: Candidate, accept: Callable[[str], bool]) -> Span | None:
     """The longest part from the start, in whole groups of digits, that is accepted."""
-    for part in candidate.prefixes():
-        if part.end - part.start < _SHORTEST:
+    for end, text in candidate.prefixes():
+        if len(text) < _SHORTEST:
             return None
-        if accept(_EXTENSION.sub("", part.text)):
-            return part.start, part.end
+        if accept(_EXTENSION.sub("", text)):
+            return candidate.start, end
     return None
 
 

@@ -1,13 +1,18 @@
 """The redactor: rules compiled once, then documents and clear fields in, masked ones out."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from copy import copy
+from dataclasses import dataclass
+from typing import Self
 
-from services.ingest.redact.leaf import Hits, LeafScanner
+from services.ingest.redact.detection import Detector
+from services.ingest.redact.explain import Finding, findings
+from services.ingest.redact.leaf import LeafScanner
 from services.ingest.redact.rule import Rule, compile_rule
+from services.ingest.redact.scan import Hits, Scan
+from services.ingest.redact.tags import ERROR_HIT, ERROR_TAG
 from services.ingest.redact.tree import JsonValue, TreeScanner
+from services.ingest.redact.version import policy_version
 
 DEADLINE_MS = 2000.0
 
@@ -17,36 +22,54 @@ class Redacted:
     """A document after redaction, and how often each rule hit."""
 
     document: JsonValue
-    hits: dict[str, int]
+    hits: Hits
 
 
 class Redactor:
     """Compiled once from rules; immutable, may be shared by threads.
 
     `deadline_ms` is CPU time per begun MiB of one text; past it, the text is masked whole.
-    Scanning its own output finds nothing and changes nothing. Raises InvalidInput naming the
-    rule that cannot be used.
+    Scanning its own output finds nothing and changes nothing, provided that the detectors answer
+    the same text alike. Pseudonyms need a key, given once (`keyed`) or with each call; without
+    one, the text that has something to get a pseudonym is masked whole.
+    Raises InvalidInput naming the rule that cannot be used.
     """
 
-    def __init__(self, rules: Sequence[Rule], *, deadline_ms: float = DEADLINE_MS) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        detectors: Sequence[Detector] = (),
+        *,
+        deadline_ms: float = DEADLINE_MS,
+    ) -> None:
         compiled = [compile_rule(rule) for rule in rules]
         enabled = [one for one, rule in zip(compiled, rules, strict=True) if rule.enabled]
-        self._leaf = LeafScanner(enabled, deadline_ms=deadline_ms)
+        self._leaf = LeafScanner(enabled, detectors, deadline_ms=deadline_ms)
         self._tree = TreeScanner(self._leaf)
-        self.version = _version(rules)
+        self._key: bytes | None = None
+        self.version = policy_version(rules, (detector.name for detector in detectors))
 
-    def scan(self, document: JsonValue) -> Redacted:
+    def keyed(self, key: bytes) -> Self:
+        """This redactor with a key for pseudonyms; nothing is compiled again."""
+        other = copy(self)
+        other._key = key
+        return other
+
+    def scan(self, document: JsonValue, key: bytes | None = None) -> Redacted:
         """The document with every hit masked; never raises, what cannot be judged is masked."""
-        hits: Hits = {}
-        return Redacted(self._tree.scan(document, hits), hits)
+        scan = Scan(key or self._key)
+        return Redacted(self._tree.scan(document, scan), scan.hits)
 
-    def text(self, text: str, hits: Hits | None = None) -> tuple[str, dict[str, int]]:
+    def text(
+        self, text: str, hits: Hits | None = None, key: bytes | None = None
+    ) -> tuple[str, Hits]:
         """One clear field such as a tag; hits are added to those given."""
-        hits = {} if hits is None else hits
-        return self._leaf.scan(text, "", hits), hits
+        scan = Scan(key or self._key, {} if hits is None else hits)
+        return self._leaf.scan(text, "", scan), scan.hits
 
-
-def _version(rules: Sequence[Rule]) -> str:
-    """The policy's name in events: the same rules in the same order have the same version."""
-    canonical = json.dumps([asdict(rule) for rule in rules], sort_keys=True)
-    return sha256(canonical.encode()).hexdigest()[:12]
+    def explain(self, text: str, key: bytes | None = None) -> list[Finding]:
+        """What `text` masks in one clear field: put into its places, the findings give the same."""
+        try:
+            return findings(text, self._leaf.looks(text, key or self._key))
+        except Exception:  # noqa: BLE001 - `text` masks such a text whole, and this says so
+            return [Finding(0, len(text), ERROR_HIT, ERROR_TAG)]

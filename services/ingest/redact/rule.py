@@ -1,19 +1,21 @@
-"""One redaction rule: as users write it and as it is compiled. RE2 only, so linear."""
+"""One redaction rule as users write it, and whether it may be used. RE2 only, so linear."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from time import thread_time
+from dataclasses import dataclass
+from typing import get_args
 
 import re2  # type: ignore[import-untyped]
 
 from sealbook.errors import InvalidInput
-from services.ingest.redact.candidate import Candidate, Span, any_in, plain
+from services.ingest.redact.candidate import plain
+from services.ingest.redact.compiled import CompiledRule
+from services.ingest.redact.tags import ERROR_HIT, NAMED, Mark, Mode
 from services.ingest.redact.validators import VALIDATORS
 
 MAX_PATTERN_BYTES = 1024
 MAX_PROGRAM = 20_000  # RE2 instructions; counted repetition can turn 1 KiB into far more
 MAX_MEMORY = 8 << 20
+MAX_KEYWORDS = 100
 _REMEDY = "Correct the rule; the policy in force stays as it is."
 _PROBES = (b"", b"a", b"a b", b"1", b"1-2", b" ", b"a@b.c\n")
 
@@ -22,9 +24,12 @@ _PROBES = (b"", b"a", b"a b", b"1", b"1-2", b" ", b"a@b.c\n")
 class Rule:
     """What to look for and what to put in its place.
 
-    `pattern` is RE2; when it has a group, the first group is what is masked. `validator` names a
-    check of `validators.py`. With `keywords`, one of them has to stand near the match (or in
-    the object keys above it); case and ASCII punctuation do not matter.
+    `pattern` is RE2; `group` says which of its groups is masked, 0 being the whole match. Without
+    it, that is the first group that matched anything, or the whole match of a pattern without
+    groups. `validator` names a check of `validators.py`. With `keywords`, one of them has to stand
+    near the match (or in the object keys above it); case and ASCII punctuation do not matter.
+    `min_entropy` in Shannon bits per character: what is masked has to have more. `mode` other
+    than "tag" needs a replacement such as `[NAME]`, see `tags.py`.
     """
 
     name: str
@@ -33,96 +38,79 @@ class Rule:
     validator: str | None = None
     keywords: tuple[str, ...] = ()
     enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """A rule that passed every check; `pattern` and `replacement` are UTF-8."""
-
-    name: str
-    pattern: bytes
-    replacement: bytes
-    validator: str | None
-    keywords: tuple[bytes, ...]
-    regexp: object = field(repr=False)
-    grouped: bool
-
-    def spans(self, data: bytes, quiet: bytes, context: bytes, give_up: float) -> Iterator[Span]:
-        """Where this rule masks `data`; `quiet` is `data` without earlier tags, for keywords.
-
-        Raises TimeoutError once this thread's CPU time is past `give_up`.
-        """
-        if self.keywords and not any_in(self.keywords, context, quiet, padded=True):
-            return
-        check = VALIDATORS[self.validator] if self.validator else None
-        position = 0
-        while (found := self._match(data, position)) is not None:
-            if thread_time() > give_up:
-                raise TimeoutError
-            start, end = found
-            candidate = Candidate(data, start, end, quiet, context)
-            span: Span | None = found
-            if start == end or (self.keywords and not candidate.near(self.keywords)):
-                span = None
-            elif check is not None:
-                span = check(candidate)
-            if span is not None:
-                yield span
-            # A refused match may hide a good one that begins inside it.
-            position = max(span[1], position + 1) if span else start + 1
-
-    def _match(self, data: bytes, position: int) -> Span | None:
-        if position > len(data):
-            return None
-        spans = self.regexp.Match(re2._Anchor.UNANCHORED, data, position, len(data))  # type: ignore[attr-defined]
-        start, end = spans[0]
-        if start < 0:
-            return None
-        if self.grouped and spans[1][0] >= position:
-            return spans[1][0], spans[1][1]
-        return start, end
+    mode: Mode = "tag"
+    min_entropy: float | None = None
+    group: int | None = None
 
 
 def compile_rule(rule: Rule) -> CompiledRule:
     """The compiled rule; raises InvalidInput that names the rule and says what is wrong."""
-    if not re.fullmatch("[a-z][a-z0-9_]{0,63}", rule.name) or rule.name == "redaction_error":
-        raise _invalid(rule, "the name must be 1 to 64 of a-z, 0-9 and _ and not `redaction_error`")
-    if not 1 <= len(rule.replacement) <= 64 or not rule.replacement.isprintable():
-        raise _invalid(rule, "the replacement must be 1 to 64 printable characters")
+    if not re.fullmatch("[a-z][a-z0-9_]{0,63}", rule.name) or rule.name == ERROR_HIT:
+        raise _invalid(rule, f"its name must be 1 to 64 of a-z, 0-9 and _ and not `{ERROR_HIT}`")
+    _check_replacement(rule)
     if rule.validator is not None and rule.validator not in VALIDATORS:
-        raise _invalid(rule, f"there is no validator {rule.validator[:64]!r}")
-    try:
-        pattern = rule.pattern.encode()
-    except UnicodeEncodeError as error:
-        raise _invalid(rule, "the pattern is not valid Unicode") from error
-    if not 1 <= len(pattern) <= MAX_PATTERN_BYTES:
-        raise _invalid(rule, f"the pattern must have 1 to {MAX_PATTERN_BYTES} bytes")
-    regexp = _compile(rule, pattern)
-    keywords = tuple(plain(word.encode(errors="replace")) for word in rule.keywords if word)
+        known = ", ".join(sorted(VALIDATORS))
+        raise _invalid(rule, f"there is no validator {rule.validator[:64]!r}, only {known}")
+    if rule.min_entropy is not None and not 0 <= rule.min_entropy <= 8:
+        raise _invalid(rule, "its min_entropy must be 0 to 8 bits per character")
+    regexp = _compile(rule)
+    if rule.group is not None and not 0 <= rule.group <= regexp.groups:
+        raise _invalid(rule, f"its group must be 0 to {regexp.groups}, the groups of its pattern")
+    groups = range(1, regexp.groups + 1) if rule.group is None else (rule.group,)
     return CompiledRule(
-        name=rule.name,
-        pattern=pattern,
-        replacement=rule.replacement.encode(),
+        mark=Mark(rule.name, rule.replacement.encode(), rule.mode),
+        pattern=regexp.pattern,
         validator=rule.validator,
-        keywords=keywords,
+        keywords=_keywords(rule),
+        min_entropy=rule.min_entropy or 0.0,
+        groups=tuple(groups),
         regexp=regexp._regexp,
-        grouped=regexp.groups > 0,
     )
 
 
-def _compile(rule: Rule, pattern: bytes) -> "re2._Regexp":
+def _check_replacement(rule: Rule) -> None:
+    text = rule.replacement
+    if not 1 <= len(text) <= 64 or not text.isprintable():
+        raise _invalid(rule, "its replacement must be 1 to 64 printable characters")
+    if rule.mode not in get_args(Mode):
+        raise _invalid(rule, f"its mode must be one of {', '.join(get_args(Mode))}")
+    if rule.mode != "tag" and not NAMED.fullmatch(text):
+        raise _invalid(rule, f"with mode `{rule.mode}` its replacement must look like `[NAME]`")
+
+
+def _keywords(rule: Rule) -> tuple[bytes, ...]:
+    keywords = tuple(plain(word.encode(errors="replace")) for word in rule.keywords)
+    if len(keywords) > MAX_KEYWORDS or any(len(word) > 100 for word in keywords):
+        raise _invalid(rule, f"its keywords must be at most {MAX_KEYWORDS} of at most 100 bytes")
+    if not all(word.strip() for word in keywords):
+        raise _invalid(rule, "each of its keywords must have a letter or a digit")
+    return keywords
+
+
+def _compile(rule: Rule) -> "re2._Regexp":
+    try:
+        pattern = rule.pattern.encode()
+    except UnicodeEncodeError as error:
+        raise _invalid(rule, "its pattern is not valid Unicode") from error
+    if not 1 <= len(pattern) <= MAX_PATTERN_BYTES:
+        raise _invalid(rule, f"its pattern must have 1 to {MAX_PATTERN_BYTES} bytes")
     options = re2.Options()
     options.max_mem = MAX_MEMORY
     options.log_errors = False
     try:
         regexp = re2.compile(pattern, options)
     except re2.error as error:
-        raise _invalid(rule, f"RE2 does not accept the pattern ({error})") from error
+        raise _invalid(rule, f"RE2 does not accept its pattern ({_said(error)})") from error
     if regexp.programsize > MAX_PROGRAM:
-        raise _invalid(rule, "the pattern is too large once its repetitions are counted out")
+        raise _invalid(rule, "its pattern is too large once its repetitions are counted out")
     if any(m.start() == m.end() for probe in _PROBES for m in regexp.finditer(probe)):
-        raise _invalid(rule, "the pattern matches empty text")
+        raise _invalid(rule, "its pattern matches empty text")
     return regexp
+
+
+def _said(error: Exception) -> str:
+    said = error.args[0] if error.args else ""
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
 
 
 def _invalid(rule: Rule, problem: str) -> InvalidInput:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from services.ingest.redact.embedded import NotJson, decode, encode
-from services.ingest.redact.leaf import ERROR_TAG, Hits, LeafScanner, failed
+from services.ingest.redact.leaf import LeafScanner
+from services.ingest.redact.scan import Scan
+from services.ingest.redact.tags import ERROR_TAG
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -21,32 +23,32 @@ class TreeScanner:
     def __init__(self, leaf: LeafScanner) -> None:
         self._leaf = leaf
 
-    def scan(self, document: JsonValue, hits: Hits) -> JsonValue:
-        """The masked document; `hits` grows."""
-        return self._value(document, "", hits, MAX_DEPTH, True)
+    def scan(self, document: JsonValue, scan: Scan) -> JsonValue:
+        """The masked document."""
+        return self._value(document, "", scan, MAX_DEPTH, True)
 
     # `inside` says whether JSON within strings is still to be looked into: one level only.
-    def _value(self, value: JsonValue, keys: str, hits: Hits, room: int, inside: bool) -> JsonValue:
+    def _value(self, value: JsonValue, keys: str, scan: Scan, room: int, inside: bool) -> JsonValue:
         if isinstance(value, str):
             may_be_json = inside and value[:1] in _MAY_START_JSON
-            scan = self._maybe_json if may_be_json else self._leaf.scan
-            return scan(value, keys, hits)
+            read = self._maybe_json if may_be_json else self._leaf.scan
+            return read(value, keys, scan)
         if value is None or value is True or value is False:
             return value
         if isinstance(value, int | float):
-            return self._number(value, keys, hits)
-        return self._container(value, keys, hits, room - 1, inside)
+            return self._number(value, keys, scan)
+        return self._container(value, keys, scan, room - 1, inside)
 
     def _container(
-        self, value: object, keys: str, hits: Hits, room: int, inside: bool
+        self, value: object, keys: str, scan: Scan, room: int, inside: bool
     ) -> JsonValue:
         if room >= 0 and isinstance(value, dict):
-            return self._object(value, keys, hits, room, inside)
+            return self._object(value, keys, scan, room, inside)
         if room >= 0 and isinstance(value, list):
-            return self._array(value, keys, hits, room, inside)
-        return failed(hits)
+            return self._array(value, keys, scan, room, inside)
+        return scan.failed()
 
-    def _number(self, value: float, keys: str, hits: Hits) -> JsonValue:
+    def _number(self, value: float, keys: str, scan: Scan) -> JsonValue:
         """Numbers as long as account numbers; one that is hit becomes the text of its tag."""
         if -NINE_DIGITS < value < NINE_DIGITS:
             return value
@@ -55,16 +57,16 @@ class TreeScanner:
         try:
             digits = str(abs(int(value)))
         except ValueError:  # beyond Python's limit for decimal digits
-            return failed(hits)
-        masked = self._leaf.scan(digits, keys, hits)
+            return scan.failed()
+        masked = self._leaf.scan(digits, keys, scan)
         return value if masked is digits else masked
 
     def _array(
-        self, array: list[JsonValue], keys: str, hits: Hits, room: int, inside: bool
+        self, array: list[JsonValue], keys: str, scan: Scan, room: int, inside: bool
     ) -> list[JsonValue]:
         masked = array
         for index, item in enumerate(array):
-            new = self._value(item, keys, hits, room, inside)
+            new = self._value(item, keys, scan, room, inside)
             if new is not item:
                 if masked is array:
                     masked = array.copy()
@@ -72,54 +74,54 @@ class TreeScanner:
         return masked
 
     def _object(
-        self, entries: dict[str, JsonValue], keys: str, hits: Hits, room: int, inside: bool
+        self, entries: dict[str, JsonValue], keys: str, scan: Scan, room: int, inside: bool
     ) -> dict[str, JsonValue]:
-        names = self._names(entries, hits)
+        names = self._names(entries, scan)
         above = keys.rpartition("\n")[2]
         changed: dict[str, JsonValue] = {}
         for key, value in entries.items():
             name = names.get(key, key)
             # The name as it will stand, so that a second scan judges with the same words.
-            new = self._value(value, f"{above}\n{name}", hits, room, inside)
+            new = self._value(value, f"{above}\n{name}", scan, room, inside)
             if new is not value:
                 changed[key] = new
         if not names and not changed:
             return entries
         return {names.get(key, key): changed.get(key, value) for key, value in entries.items()}
 
-    def _names(self, entries: dict[str, JsonValue], hits: Hits) -> dict[str, str]:
+    def _names(self, entries: dict[str, JsonValue], scan: Scan) -> dict[str, str]:
         """New names for the keys that were hit, each different from every other key."""
         masked = {}
-        scan = self._leaf.scan
+        read = self._leaf.scan
         for key in entries:
-            name = scan(key, "", hits) if isinstance(key, str) else failed(hits)
+            name = read(key, "", scan) if isinstance(key, str) else scan.failed()
             if name is not key:
                 masked[key] = name
         if masked:
-            self._make_unique(masked, {key for key in entries if key not in masked})
+            self._make_unique(masked, {key for key in entries if key not in masked}, scan.key)
         return masked
 
-    def _make_unique(self, masked: dict[str, str], taken: set[str]) -> None:
+    def _make_unique(self, masked: dict[str, str], taken: set[str], secret: bytes | None) -> None:
         for key, name in masked.items():
             free = _numbered(name, taken)
-            if free != name and self._leaf.scan(free, "", {}) != free:
+            if free != name and self._leaf.scan(free, "", Scan(secret)) != free:
                 # The number made a new match of it; the tag's own name never does.
                 free = _numbered(ERROR_TAG, taken)
             masked[key] = free
             taken.add(free)
 
-    def _maybe_json(self, text: str, keys: str, hits: Hits) -> str:
+    def _maybe_json(self, text: str, keys: str, scan: Scan) -> str:
         try:
             tree, lossy = decode(text)
         except NotJson:
-            return self._leaf.scan(text, keys, hits)
-        masked = self._value(tree, keys, hits, MAX_DEPTH, False)
+            return self._leaf.scan(text, keys, scan)
+        masked = self._value(tree, keys, scan, MAX_DEPTH, False)
         if masked is tree and not lossy:
             return text
         try:
             return encode(masked)
         except ValueError:  # a number no JSON can hold
-            return failed(hits)
+            return scan.failed()
 
 
 def _numbered(name: str, taken: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from sealbook.cli.interactions import audit, list_interactions, review, show
 from sealbook.cli.keys import keys
 from sealbook.cli.operations import quarantine, rebuild, status
 from sealbook.cli.recording import record
+from sealbook.cli.rules import rules
 from sealbook.cli.sums import rollup
 from sealbook.cli.up import up
 from sealbook.errors import InvalidInput, SealbookError
@@ -36,6 +37,7 @@ for command in (
     quarantine,
     status,
     keys,
+    rules,
     secrets,
     setup,
 ):

@@ -15,6 +15,7 @@ from sealbook.cli.options import data_option, json_option
 from sealbook.cli.record_file import Summary, record_file
 from sealbook.errors import Unavailable
 from sealbook.recorder import Recorder
+from sealbook.sealing.submission import PREFIX
 
 SHOWN_REFUSALS = 20
 PATIENCE_SECONDS = 60.0
@@ -24,9 +25,10 @@ PATIENCE_SECONDS = 60.0
 @click.command("record")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, allow_dash=True))
 @click.option("--project", required=True, help="Where the interactions belong.")
+@click.option("--seal-to", help="The line of `sealbook keys public`, or a file that holds it.")
 @data_option
 @json_option
-def record(file: Path, project: str, data: Path, as_json: bool) -> None:
+def record(file: Path, project: str, seal_to: str | None, data: Path, as_json: bool) -> None:
     """Record FILE (or - for standard input): JSON lines, a submission or exchange each.
 
     Recording a file again resumes: what the log has already is not counted twice.
@@ -35,7 +37,8 @@ def record(file: Path, project: str, data: Path, as_json: bool) -> None:
     from_stdin = str(file) == "-"
     source = sys.stdin.buffer if from_stdin else file
     total = None if from_stdin else file.stat().st_size
-    summary = asyncio.run(_record(connection, source, total, project, quiet=as_json))
+    line = seal_to and _line_of(seal_to)
+    summary = asyncio.run(_record(connection, source, total, project, line, quiet=as_json))
     if as_json:
         show.as_json(
             {
@@ -60,6 +63,7 @@ async def _record(
     source: Path | BinaryIO,
     total: int | None,
     project: str,
+    seal_to: str | None,
     *,
     quiet: bool,
 ) -> Summary:
@@ -72,6 +76,7 @@ async def _record(
             project=project,
             user=address.user,
             password=address.password,
+            seal_to=seal_to,
             max_wait_s=PATIENCE_SECONDS,
         ) as recorder:
             return await record_file(
@@ -80,6 +85,15 @@ async def _record(
                 project,
                 on_progress=lambda done: progress.update(task, completed=done.bytes_read),
             )
+
+
+def _line_of(seal_to: str) -> str:
+    if seal_to.startswith(PREFIX):
+        return seal_to
+    try:
+        return Path(seal_to).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{seal_to} cannot be read: {error}.") from None
 
 
 def _tell(summary: Summary) -> None:

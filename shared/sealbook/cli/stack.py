@@ -122,9 +122,6 @@ class Stack:
         }
         if name in NEEDS_KEYS:
             environment["SEALBOOK_KEY_FILE"] = str(self.secrets.key_file)
-        prices = self.data / "prices.toml"
-        if name == "ingest" and prices.exists():
-            environment["SEALBOOK_PRICES_FILE"] = str(prices)
         return environment
 
     def _actors(self) -> list[str]:

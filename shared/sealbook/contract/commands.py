@@ -103,6 +103,47 @@ class QuarantineQuery(Command):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
+class ListPolicies(Command):
+    """`policy.list`: both policies in force, their version, and who changed them when."""
+
+
+class PutPolicy(Command):
+    """`policy.put`: replace a policy as a whole. With `expected_version` only if that one is in
+    force; `dry_run` validates and changes nothing."""
+
+    name: Literal["redaction", "pricing"]
+    document: dict[str, Any]
+    expected_version: Annotated[str, Field(max_length=64)] | None = None
+    dry_run: bool = False
+
+
+class ImportRules(Command):
+    """`policy.import`: add the rules of a gitleaks file (TOML, as text) to the redaction policy."""
+
+    gitleaks: Annotated[str, Field(max_length=2_000_000)]
+    dry_run: bool = False
+
+
+class TestRules(Command):
+    """`policy.test`: what the redaction policy in force, or the given one, masks in a text."""
+
+    __test__ = False  # no test of pytest's, whatever its name
+
+    text: Annotated[str, Field(max_length=1_000_000)]
+    document: dict[str, Any] | None = None
+
+
+class ListKeys(Command):
+    """`keys.list`: the active key-encryption key, data keys by it, and the last rotations."""
+
+
+class RotateKeys(Command):
+    """`keys.rotate`: wrap all data keys under the active key-encryption key. With `kek_id` only if
+    that one is active: a service may not have it yet."""
+
+    kek_id: Annotated[str, Field(max_length=512)] | None = None
+
+
 class ExportCommand(Command):
     """`export.cancel`, `export.show` and `export.download`: one job."""
 

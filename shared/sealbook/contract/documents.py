@@ -5,11 +5,9 @@ that are not finite, lone surrogates. Integers of any size stay exact; of duplic
 wins. Errors name the place (JSON Pointer, RFC 6901), never the content.
 """
 
-import hashlib
-import hmac
 import json
 import math
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json, to_json
 
@@ -39,15 +37,19 @@ def parse(body: bytes | str) -> JsonValue:
 
 def check(document: JsonValue) -> None:
     """Raise InvalidInput when the document is too deep or holds a number that is not finite."""
-    level: list[JsonValue] = [document]
+    level: list[Any] = [document]
     for depth in range(MAX_DEPTH + 1):
-        below: list[JsonValue] = []
+        below: list[Any] = []
         for node in level:
-            if isinstance(node, dict):
-                below.extend(node.values())
-            elif isinstance(node, list):
-                below.extend(node)
-            elif isinstance(node, float) and not math.isfinite(node):
+            # On every message's way: most nodes are strings, and `isinstance` costs a third more.
+            kind = type(node)
+            if kind is str:
+                continue
+            if kind is dict:
+                below += node.values()
+            elif kind is list:
+                below += node
+            elif kind is float and not math.isfinite(node):
                 raise InvalidInput(
                     f"The number at {_pointer_to(document, node)} is beyond ±1e308.",
                     remedy="Send it as a string, or leave it out.",
@@ -73,15 +75,6 @@ def canonical(document: JsonValue) -> bytes:
 def compact(document: JsonValue) -> bytes:
     """The document as compact JSON in its own key order."""
     return to_json(document, inf_nan_mode="strings")
-
-
-def fingerprint(document: JsonValue, key: bytes) -> str:
-    """A keyed hash (HMAC-SHA-256, 128 bits, hex) of the canonical form.
-
-    Tells the same content from different content without letting anyone who can read the log
-    confirm a guess.
-    """
-    return hmac.digest(key, canonical(document), hashlib.sha256)[:16].hex()
 
 
 def _without_content(error: ValueError) -> str:

@@ -7,14 +7,22 @@ are total and pure. tests/golden/ keeps one frozen example of every type and ver
 from collections.abc import Callable
 from typing import Any
 
-from sealbook.contract.documents import parse
-from sealbook.contract.events import EVENT_TYPES, Event
+from sealbook.contract.documents import compact, parse
+from sealbook.contract.events import EVENT_TYPES, Event, InteractionRecorded
 from sealbook.errors import InvalidInput
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
-"""(type, version) → how its body becomes that of version + 1. Empty while every type is at 1."""
+
+def _unchanged(body: dict[str, Any]) -> dict[str, Any]:
+    return body
+
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {
+    # Version 2 may have `claim` in place of `sealed`, and tells a stop cause and earlier tools.
+    (InteractionRecorded.type, 1): _unchanged,
+}
+"""(type, version) → how its body becomes that of version + 1."""
 
 
 def read_event(event_type: str, version: int, body: bytes) -> Event:
@@ -36,11 +44,9 @@ def read_event(event_type: str, version: int, body: bytes) -> Event:
     return _validated(newest, _upcast(newest, version, body))
 
 
-def _validated(newest: type[Event], body: bytes | dict[str, Any]) -> Event:
+def _validated(newest: type[Event], body: bytes) -> Event:
     try:
-        if isinstance(body, bytes):
-            return newest.model_validate_json(body)
-        return newest.model_validate(body)
+        return newest.model_validate_json(body)
     except ValueError:
         # The cause quotes the body: it must not travel with the error.
         raise InvalidInput(
@@ -50,7 +56,7 @@ def _validated(newest: type[Event], body: bytes | dict[str, Any]) -> Event:
         ) from None
 
 
-def _upcast(newest: type[Event], version: int, body: bytes) -> bytes | dict[str, Any]:
+def _upcast(newest: type[Event], version: int, body: bytes) -> bytes:
     if version > newest.version:
         raise InvalidInput(
             f"The {newest.type} event has version {version}; this reader knows up to "
@@ -62,4 +68,5 @@ def _upcast(newest: type[Event], version: int, body: bytes) -> bytes | dict[str,
         return body
     for step in range(version, newest.version):
         document = UPCASTERS[newest.type, step](document)
-    return document
+    # JSON again: only there do bytes travel as base64 and times as text.
+    return compact(document)

@@ -4,6 +4,7 @@ A view's name ends in its version; a change that would break a reader is a new v
 """
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -22,7 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from sealbook.sealing import binding
+from sealbook.contract.events import Claim
+from sealbook.sealing import binding, cipher
 
 INTERACTION_VIEW = "interaction_v1"
 DECISION_VIEW = "decision_v1"
@@ -67,7 +69,12 @@ def interaction_columns() -> list[Column[object]]:
         Column("flags", ARRAY(Text), nullable=False),
         Column("redactions", JSONB, nullable=False),
         Column("policy_version", Text, nullable=False),
-        Column("sealed", LargeBinary, nullable=False),
+        # The payload: either here, or an object of S3.
+        Column("sealed", LargeBinary),
+        Column("claim_object_key", Text),
+        Column("claim_size_bytes", BigInteger),
+        Column("claim_sha256", Text),
+        Column("claim_key_id", Uuid),
         Column("review_state", Text, nullable=False, server_default="unreviewed"),
         Column("review_version", Integer, nullable=False, server_default="0"),
         Column("review_position", BigInteger, nullable=False, server_default="0"),
@@ -137,6 +144,24 @@ audit = Table(AUDIT_VIEW, _review, *audit_columns())
 review_position = Table("position", _review, Column("position", BigInteger))
 """One row: the log position that review's views stand at."""
 daily = Table(DAILY_VIEW, MetaData(schema="rollup"), *daily_columns())
+
+
+def claim_of(row: Row[Any]) -> Claim | None:
+    """The object that holds the sealed payload of a row of the interactions view, if one does."""
+    if row.claim_object_key is None:
+        return None
+    return Claim(
+        object_key=row.claim_object_key,
+        size_bytes=row.claim_size_bytes,
+        sha256=row.claim_sha256,
+        key_id=row.claim_key_id,
+    )
+
+
+def payload_key_id(row: Row[Any]) -> UUID:
+    """Which data key opens the payload of a row of the interactions view, wherever it is."""
+    claim = claim_of(row)
+    return cipher.key_id_of(row.sealed) if claim is None else claim.key_id
 
 
 def payload_binding(row: Row[Any]) -> bytes:

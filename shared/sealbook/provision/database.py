@@ -10,6 +10,9 @@ from sealbook.runtime.key_store import metadata as keyring_tables
 READERS = {"review": ("export",)}
 """Schema → who else may read its published views."""
 
+KEY_ROTATOR = "ingest"
+"""The one that wraps data keys anew; nobody may change a key's scope or delete one."""
+
 KEY_MAKERS = ("ingest", "review", "export")
 """Services that seal something, and so may make data keys."""
 
@@ -52,6 +55,10 @@ def _keyring(connection: Connection) -> None:
     for service in KEY_MAKERS:
         _run(connection, "GRANT USAGE ON SCHEMA keyring TO {}", service)
         _run(connection, "GRANT SELECT, INSERT ON keyring.data_key TO {}", service)
+    _run(connection, "GRANT UPDATE (kek_id, wrapped) ON keyring.data_key TO {}", KEY_ROTATOR)
+    _run(connection, "GRANT SELECT, INSERT ON keyring.rotation TO {}", KEY_ROTATOR)
+    columns = "keys, rewrapped, remaining, completed_at"
+    _run(connection, f"GRANT UPDATE ({columns}) ON keyring.rotation TO {{}}", KEY_ROTATOR)
 
 
 def _own_schema(connection: Connection, service: str) -> None:

@@ -46,6 +46,14 @@ def _reads_log() -> list[str]:
     ]
 
 
+def _reads_events(event_type: str) -> list[str]:
+    """Those of one type only: the consumer's filter is part of the request's subject."""
+    return [
+        f"$JS.API.CONSUMER.CREATE.{_LOG}.*.{subjects.events(event_type)}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{_LOG}.*",
+    ]
+
+
 def _for_auditors(call: str) -> str:
     return call.replace("$JS.API", AUDIT_API_PREFIX)
 
@@ -76,9 +84,13 @@ SERVICES = (
         "ingest",
         _answering(
             *_takes_work(subjects.SUBMIT_STREAM, INGEST_CONSUMER),
-            *_appends("interaction.recorded"),
+            *_reads_events("policy.changed"),
+            *_appends(
+                *("interaction.recorded", "policy.changed"),
+                *("rotation.started", "rotation.completed"),
+            ),
         ),
-        _commands("quarantine.*", "status"),
+        _commands("policy.*", "quarantine.*", "keys.*", "status"),
     ),
     BusUser(
         "review",

@@ -26,6 +26,8 @@ from sealbook.provision.permissions import (
 from sealbook.sealing.key_file import create_key_file
 
 DATABASE_USERS = tuple(user.name for user in SERVICES)
+OBJECT_USERS = ("ingest", "review", "export")
+"""Services that write or read objects of S3: ingest large payloads, export files, review reads."""
 PASSWORD_BYTES = 24
 
 
@@ -90,7 +92,7 @@ class Secrets:
         self._write(name, "sealbook_nats_url", at.nats_url)
         self._write(name, "sealbook_nats_user", name)
         self._write(name, "sealbook_database_url", f"postgresql://{name}:{password}@{at.database}")
-        if name == "export":
+        if name in OBJECT_USERS:
             self._copy_s3(name, at)
 
     def _write_provisioner(self, at: Surroundings, password: str) -> None:

@@ -1,7 +1,7 @@
 """From what the application says about an interaction to the message that goes on the bus. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sealbook.contract import documents, subjects
@@ -10,23 +10,30 @@ from sealbook.contract.submission import Submission
 from sealbook.errors import InvalidInput
 from sealbook.stream.atomic import Outgoing
 
+if TYPE_CHECKING:
+    from sealbook.sealing.submission import SealTo
+
 # nats-py compares the body alone with the server's `max_payload`; the server counts the headers
 # too and closes the connection of a client that sends more. Ours take under 250 bytes.
 HEADER_ROOM = 512
 
 
-def pack(fields: Mapping[str, Any], project: str) -> tuple[UUID, Outgoing]:
-    """The interaction's id and its message; `project` stands in where the fields name none.
+def pack(
+    fields: Mapping[str, Any], project: str, seal_to: "SealTo | None" = None
+) -> tuple[UUID, Outgoing]:
+    """The interaction's id and its message, sealed when `seal_to` is given; `project` stands in
+    where the fields name none.
 
     Raises:
         InvalidInput: naming the fields that do not fit, never their values.
     """
     submission = Submission.read(_with_id(fields))
     interaction_id = submission.id or new_id()
-    subject = subjects.submit(submission.project or project)
-    return interaction_id, Outgoing(
-        subject, _body(submission), {"Nats-Msg-Id": str(interaction_id)}
-    )
+    project = submission.project or project
+    subject, body = subjects.submit(project), _body(submission)
+    if seal_to is not None:
+        body = seal_to.seal(body, project)
+    return interaction_id, Outgoing(subject, body, {"Nats-Msg-Id": str(interaction_id)})
 
 
 def _with_id(fields: Mapping[str, Any]) -> dict[str, Any]:

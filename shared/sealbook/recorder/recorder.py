@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Required, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, Self, TypedDict
 from uuid import UUID
 
 from sealbook.errors import InvalidInput, SealbookError
@@ -18,6 +18,9 @@ from sealbook.recorder.patience import Patience
 from sealbook.recorder.receipt import NotOpen, NotSent, QueueFull, Receipt, StillQueued, receipt
 from sealbook.recorder.sender import Counters, Sender
 from sealbook.stream.atomic import MAX_BATCH_MESSAGES, Outgoing
+
+if TYPE_CHECKING:
+    from sealbook.sealing.submission import SealTo
 
 logger = logging.getLogger("sealbook.recorder")
 
@@ -30,6 +33,7 @@ class Options(TypedDict, total=False):
     project: Required[str]
     user: str | None
     password: str | Path | None
+    seal_to: str | None
     strict: bool
     max_wait_s: float
     close_wait_s: float
@@ -49,7 +53,9 @@ class Recorder:
     is open. Closing waits `close_wait_s` at most and reports what was not sent. The queue holds
     `queue_limit` submissions and `queue_bytes` bytes; what does not fit is refused at once.
 
-    `password` is the text or the path of a file. A queue in memory is lost with its process.
+    `password` is the text or the path of a file. `seal_to` is the line of `sealbook keys public`:
+    then submissions are sealed to ingest, and the bus sees none of their content; what is no such
+    line raises Misconfigured here. A queue in memory is lost with its process.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Recorder:
         project: str,
         user: str | None = None,
         password: str | Path | None = None,
+        seal_to: str | None = None,
         strict: bool = False,
         max_wait_s: float = 5.0,
         close_wait_s: float = 10.0,
@@ -66,6 +73,7 @@ class Recorder:
         queue_bytes: int = 64 * 2**20,
     ) -> None:
         self._project = project
+        self._seal_to = None if seal_to is None else _seal_to(seal_to)
         self._strict = strict
         self._max_wait_s = max_wait_s
         self._close_wait_s = close_wait_s
@@ -172,7 +180,7 @@ class Recorder:
         if self._sending is None:
             raise NotOpen
         try:
-            return pack(fields, self._project)
+            return pack(fields, self._project, self._seal_to)
         except InvalidInput:
             self._counters.refused += 1
             raise
@@ -204,6 +212,13 @@ class Recorder:
         if attempt.answer.done():
             return attempt.interaction_id, attempt.answer.result()
         return attempt.interaction_id, StillQueued(self._max_wait_s, self.trouble)
+
+
+def _seal_to(line: str) -> "SealTo":
+    # Here, because most recorders seal nothing and should not load cryptography.
+    from sealbook.sealing.submission import SealTo  # noqa: PLC0415
+
+    return SealTo.read(line)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -16,7 +16,7 @@ from sealbook.errors import Misconfigured, Refused
 
 ALL_PROJECTS = "*"
 
-_READ = frozenset({"interaction.list", "rollup.query"})
+_READ = frozenset({"interaction.list", "rollup.query", "keys.public"})
 _EXPORT = frozenset({"export.request", "export.list", "export.cancel", "export.download"})
 ACTIONS: dict[str, frozenset[str]] = {
     "reader": _READ,
@@ -32,6 +32,10 @@ ACTIONS: dict[str, frozenset[str]] = {
         "projection.rebuild",
         "quarantine.list",
         "quarantine.retry",
+        "keys.list",
+        "keys.rotate",
+        "policy.list",
+        "policy.put",
         "status",
     },
 }

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Index,
+    Integer,
     LargeBinary,
     MetaData,
     Row,
@@ -22,7 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from sealbook.runtime.database import Database
-from sealbook.sealing.keyring import Scope, WrappedKey
+from sealbook.sealing.keyring import WrappedKey
+from sealbook.sealing.scope import Scope
 
 metadata = MetaData(schema="keyring")
 
@@ -37,6 +41,25 @@ data_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("project", "purpose", "name"),
+)
+
+rotation = Table(
+    "rotation",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kek_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("keys", Integer, nullable=False),
+    Column("rewrapped", Integer, nullable=False),
+    Column("remaining", Integer),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("completed_at", DateTime(timezone=True)),
+)
+Index(
+    "rotation_under_way",
+    rotation.c.kek_id,
+    unique=True,
+    postgresql_where=rotation.c.completed_at.is_(None),
 )
 
 
@@ -74,7 +97,7 @@ class PostgresKeyStore:
 
     async def _read(self, query: Select[tuple[object, ...]]) -> list[WrappedKey]:
         def work(connection: Connection) -> list[WrappedKey]:
-            return [_key(row) for row in connection.execute(query)]
+            return [wrapped_key(row) for row in connection.execute(query)]
 
         return await self._database.run(work)
 
@@ -83,6 +106,7 @@ def _address(key: WrappedKey) -> tuple[str, str, str]:
     return key.scope.project, key.scope.purpose, key.scope.name
 
 
-def _key(row: Row[tuple[object, ...]]) -> WrappedKey:
+def wrapped_key(row: Row[Any]) -> WrappedKey:
+    """A row of `data_key`."""
     scope = Scope(row.project, row.purpose, row.name)
     return WrappedKey(row.id, scope, row.kek_id, bytes(row.wrapped))

@@ -12,13 +12,12 @@ from nats.aio.client import Client
 from sealbook.contract.events import AccessRefused
 from sealbook.contract.ids import new_id
 from sealbook.contract.subjects import partition_of
-from sealbook.errors import Misconfigured
 from sealbook.runtime.authorization import Policy, read_policy
 from sealbook.runtime.database import Database
+from sealbook.runtime.key_provider import key_provider
 from sealbook.runtime.key_store import PostgresKeyStore
 from sealbook.runtime.settings import Settings
 from sealbook.runtime.telemetry import Metrics
-from sealbook.sealing.key_file import KeyFile
 from sealbook.sealing.keyring import Keyring
 from sealbook.stream import bus, topology
 from sealbook.stream.append import LogWriter, NewEvent
@@ -39,14 +38,11 @@ class Process:
     partitions: int
     metrics: Metrics
 
-    def keyring(self) -> Keyring:
-        """The data keys. Raises Misconfigured when there is no usable key file."""
-        if self.settings.key_file is None:
-            raise Misconfigured(
-                "No key file is configured.",
-                remedy="Make one with `sealbook keys init`, and set SEALBOOK_KEY_FILE.",
-            )
-        return Keyring(PostgresKeyStore(self.database), KeyFile(self.settings.key_file))
+    async def keyring(self) -> Keyring:
+        """The data keys. Raises Misconfigured or Unavailable when who holds the key-encryption
+        keys cannot be used: then a service must not start."""
+        provider = await key_provider(self.settings)
+        return Keyring(PostgresKeyStore(self.database), provider)
 
     def partition(self, key: str) -> int:
         """Where events about `key` belong."""

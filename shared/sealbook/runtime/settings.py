@@ -6,13 +6,23 @@ variable SEALBOOK_NATS_PASSWORD. Secrets belong in files.
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sealbook.errors import Misconfigured
 from sealbook.stream.bus import BusAddress
+
+
+def _listed(value: object) -> object:
+    return (
+        tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+    )
+
+
+NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""Names with commas between."""
 
 
 class Settings(BaseSettings):
@@ -29,9 +39,20 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("")
     s3_bucket: str = "sealbook"
     s3_secure: bool = False
+    inline_payload_bytes: int = Field(default=65_536, ge=0)
+    key_provider: Literal["file", "vault", "aws-kms"] = "file"
     key_file: Path | None = None
+    vault_url: str = ""
+    vault_token: SecretStr = SecretStr("")
+    vault_mount: str = "transit"
+    vault_key: str = ""
+    vault_ca_file: Path | None = None
+    kms_key_id: str = ""
+    kms_region: str = ""
+    kms_endpoint_url: str | None = None
+    allowed_hosts: NameList = ()
+    compress: bool = True
     policy_file: Path | None = None
-    prices_file: Path | None = None
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65535)
     log_level: str = "INFO"

@@ -46,6 +46,11 @@ class Metrics:
             "Seconds from a batch taken to a batch acknowledged.",
             registry=self.registry,
         )
+        self.orphans = Counter(
+            "sealbook_ingest_orphans",
+            "Payload objects removed because no event claims them.",
+            registry=self.registry,
+        )
         self.projected = Counter(
             "sealbook_projection_events",
             "Events applied by a projection.",

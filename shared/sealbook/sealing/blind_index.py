@@ -3,10 +3,8 @@
 import hashlib
 import hmac
 
-from sealbook.contract import documents
-from sealbook.contract.documents import JsonValue
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.keyring import Scope
+from sealbook.sealing.scope import Scope
 
 
 def index_scope(project: str) -> Scope:
@@ -19,6 +17,12 @@ def user_hash(key: DataKey, user: str) -> str:
     return hmac.digest(key.secret, b"user\0" + user.encode(), hashlib.sha256)[:16].hex()
 
 
-def content_hash(key: DataKey, document: JsonValue) -> str:
-    """The same for the same content, whatever the order of its keys."""
-    return documents.fingerprint(document, key.secret)
+def pseudonym_key(key: DataKey) -> bytes:
+    """The key behind a project's pseudonyms; whoever holds it cannot make any other hash."""
+    return hmac.digest(key.secret, b"pseudonym\0", hashlib.sha256)
+
+
+def content_hash(key: DataKey, canonical: bytes) -> str:
+    """Tells one content from another without letting a reader of the log confirm a guess (HMAC-
+    SHA-256, 128 bits, hex). `canonical` is the content in one byte form."""
+    return hmac.digest(key.secret, b"content\0" + canonical, hashlib.sha256)[:16].hex()

@@ -12,11 +12,11 @@ import os
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sealbook.errors import SealBroken
+from sealbook.errors import AlteredSeal, BrokenCommitment, UnknownSeal, WrongKey
+from sealbook.sealing import compression
 
 VERSION = 1
 PLAIN, ZSTD = 1, 2
@@ -25,7 +25,7 @@ _NONCE = bytes(12)
 _HEADER = 18
 _SALT_END = _HEADER + 32
 _OVERHEAD = _SALT_END + 32
-MAX_OPENED_BYTES = 256 * 2**20
+_TAMPERED = "Treat it as tampering: compare the log with a backup, do not retry."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +36,20 @@ class DataKey:
     secret: bytes = field(repr=False)
 
 
-def seal(key: DataKey, plaintext: bytes, binding: bytes) -> bytes:
-    """`plaintext`, compressed and encrypted, openable only with the same key and binding."""
-    header = bytes((VERSION, ZSTD)) + key.id.bytes
+def seal(key: DataKey, plaintext: bytes, binding: bytes, *, compress: bool = True) -> bytes:
+    """`plaintext`, compressed unless told not to, openable only with the same key and binding."""
+    header = bytes((VERSION, ZSTD if compress else PLAIN)) + key.id.bytes
     salt = os.urandom(32)
     event_key, commitment = _derive(key.secret, salt)
-    compressed = zstandard.ZstdCompressor(level=3).compress(plaintext)
-    ciphertext = AESGCM(event_key).encrypt(_NONCE, compressed, header + binding)
+    content = compression.compress(plaintext) if compress else plaintext
+    ciphertext = AESGCM(event_key).encrypt(_NONCE, content, header + binding)
     return b"".join((header, salt, commitment, ciphertext))
 
 
 def key_id_of(sealed: bytes) -> UUID:
-    """Which data key opens it. Raises SealBroken when these are not sealed bytes."""
+    """Which data key opens it. Raises UnknownSeal when these are not sealed bytes."""
     if len(sealed) < _OVERHEAD or sealed[0] != VERSION or sealed[1] not in (PLAIN, ZSTD):
-        raise SealBroken(
+        raise UnknownSeal(
             f"These {len(sealed)} bytes are not a sealed payload of version {VERSION}.",
             remedy="Compare the log with a backup of it.",
         )
@@ -60,20 +60,33 @@ def unseal(key: DataKey, sealed: bytes, binding: bytes) -> bytes:
     """The plaintext.
 
     Raises:
-        SealBroken: any byte altered, another key, or another binding than at sealing.
+        UnknownSeal: not sealed bytes, or of an unknown format.
+        WrongKey: sealed under a data key with another id.
+        BrokenCommitment: salt or commitment altered, or another secret under this id.
+        AlteredSeal: the ciphertext altered, or another binding than at sealing.
+        BrokenContent: it opens, but does not decompress.
     """
-    if key_id_of(sealed) != key.id:
-        raise _broken()
+    if (sealed_under := key_id_of(sealed)) != key.id:
+        raise WrongKey(
+            f"A payload that should open with data key {key.id} is sealed under {sealed_under}.",
+            remedy=_TAMPERED,
+        )
     event_key, commitment = _derive(key.secret, sealed[_HEADER:_SALT_END])
     if not hmac.compare_digest(commitment, sealed[_SALT_END:_OVERHEAD]):
-        raise _broken()
+        raise BrokenCommitment(
+            f"A payload does not commit to data key {key.id}: its salt or commitment was altered, "
+            "or another key has this id.",
+            remedy=_TAMPERED,
+        )
     try:
         data = AESGCM(event_key).decrypt(_NONCE, sealed[_OVERHEAD:], sealed[:_HEADER] + binding)
     except InvalidTag:
-        raise _broken() from None
-    if sealed[1] == PLAIN:
-        return data
-    return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_OPENED_BYTES)
+        raise AlteredSeal(
+            f"A payload under data key {key.id} does not authenticate: it was altered, or moved "
+            "here from another place.",
+            remedy=_TAMPERED,
+        ) from None
+    return data if sealed[1] == PLAIN else compression.decompress(data)
 
 
 def _derive(secret: bytes, salt: bytes) -> tuple[bytes, bytes]:
@@ -81,11 +94,3 @@ def _derive(secret: bytes, salt: bytes) -> tuple[bytes, bytes]:
     pseudorandom = hmac.digest(salt, secret, hashlib.sha512)
     block = hmac.digest(pseudorandom, _INFO + b"\x01", hashlib.sha512)
     return block[:32], block[32:]
-
-
-def _broken() -> SealBroken:
-    return SealBroken(
-        "A sealed payload does not authenticate: it was altered, moved, or sealed under another "
-        "key.",
-        remedy="Treat it as tampering: compare the log with a backup, do not retry.",
-    )

@@ -1,34 +1,27 @@
 """Data keys by scope or id: made when first needed, wrapped at rest, cached for five minutes."""
 
+import asyncio
+import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from sealbook.contract.ids import new_id
+from sealbook.errors import KeyUnavailable, SealbookError, SealBroken
 from sealbook.sealing.cipher import DataKey
+from sealbook.sealing.scope import Scope
+
+logger = logging.getLogger("sealbook.keys")
 
 CACHE_SECONDS = 300.0
 CACHE_KEYS = 50_000
 
-Purpose = Literal["subject", "day", "index", "service"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What one data key is for: a data subject's payloads, a project's payloads of a day, its
-    blind index, or a service's own records. Destroying the key erases exactly that."""
-
-    project: str
-    purpose: Purpose
-    name: str
-
-    def context(self, key_id: UUID) -> bytes:
-        """What a wrapped key is bound to, so that it cannot pose as another scope's."""
-        return "\0".join((str(key_id), self.project, self.purpose, self.name)).encode()
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +37,28 @@ class WrappedKey:
 class KeyProvider(Protocol):
     """Holds key-encryption keys and never gives them out: a file, Vault, a KMS."""
 
+    @property
+    def at_once(self) -> int:
+        """How many keys to wrap or unwrap at a time: many where each waits for the network."""
+        ...
+
+    async def active(self) -> str:
+        """The id of the key-encryption key that `wrap` uses now. Raises as `wrap` does."""
+        ...
+
     async def wrap(self, secret: bytes, context: bytes) -> tuple[str, bytes]:
-        """(id of the key-encryption key used, wrapped bytes)."""
+        """(id of the key-encryption key used, wrapped bytes).
+
+        Raises Unavailable when the provider cannot be reached, Misconfigured when it refuses.
+        """
         ...
 
     async def unwrap(self, kek_id: str, wrapped: bytes, context: bytes) -> bytes:
-        """The secret. Raises SealBroken or KeyUnavailable."""
+        """The secret.
+
+        Raises SealBroken when the bytes do not authenticate, KeyUnavailable when that
+        key-encryption key is gone, and else as `wrap` does.
+        """
         ...
 
 
@@ -87,11 +96,12 @@ class Keyring:
             stored = await self._store.by_scope(missing)
             unknown = missing - {key.scope for key in stored}
             if unknown:
-                await self._store.add([await self._make(scope) for scope in unknown])
+                await self._store.add(await self._each(self._make, unknown))
                 # Another process may have been first: what the store holds counts.
                 stored = await self._store.by_scope(missing)
-            for wrapped in stored:
-                found[wrapped.scope] = await self._unwrap(wrapped)
+            keys = await self._each(self._unwrap, stored)
+            for wrapped, key in zip(stored, keys, strict=True):
+                found[wrapped.scope] = key
         return found
 
     async def existing(self, scope: Scope) -> DataKey | None:
@@ -108,13 +118,38 @@ class Keyring:
         found = {key_id: key for key_id in wanted if (key := self._cached(key_id))}
         missing = wanted - found.keys()
         if missing:
-            for wrapped in await self._store.by_id(missing):
-                found[wrapped.id] = await self._unwrap(wrapped)
+            for key in await self._each(self._unwrap, await self._store.by_id(missing)):
+                found[key.id] = key
         return found
+
+    async def active(self) -> str:
+        """The id of the key-encryption key that new data keys are wrapped under."""
+        return await self._provider.active()
+
+    async def rewrap(self, keys: Sequence[WrappedKey]) -> list[WrappedKey]:
+        """The same data keys under the active key-encryption key.
+
+        Those that cannot be unwrapped are left out: trying again would not help them.
+        """
+        tried = await self._each(self._rewrap, keys)
+        failed = [error for error in tried if isinstance(error, SealbookError)]
+        if failed:
+            counts = len(failed), len(keys)
+            logger.warning("%d of %d data keys stay as they are: %s", *counts, failed[0])
+        return [key for key in tried if isinstance(key, WrappedKey)]
 
     def forget(self) -> None:
         """Drop every cached key; called when one was destroyed."""
         self._cache.clear()
+
+    async def _rewrap(self, key: WrappedKey) -> WrappedKey | SealbookError:
+        context = key.scope.context(key.id)
+        try:
+            secret = await self._provider.unwrap(key.kek_id, key.wrapped, context)
+        except (SealBroken, KeyUnavailable) as error:
+            return error
+        kek_id, wrapped = await self._provider.wrap(secret, context)
+        return replace(key, kek_id=kek_id, wrapped=wrapped)
 
     async def _make(self, scope: Scope) -> WrappedKey:
         key_id = new_id()
@@ -137,3 +172,15 @@ class Keyring:
     def _cached(self, name: Scope | UUID) -> DataKey | None:
         expires, key = self._cache.get(name, (0.0, None))
         return key if expires > self._clock() else None
+
+    async def _each(self, work: Callable[[K], Awaitable[T]], items: Collection[K]) -> list[T]:
+        """`work` for every item, in order; the first error is raised."""
+        if self._provider.at_once == 1:
+            return [await work(item) for item in items]
+        free = asyncio.Semaphore(self._provider.at_once)
+
+        async def one(item: K) -> T:
+            async with free:
+                return await work(item)
+
+        return await asyncio.gather(*map(one, items))

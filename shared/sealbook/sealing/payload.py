@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from sealbook.contract.documents import JsonValue
-from sealbook.errors import SealBroken
+from sealbook.errors import BrokenContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,16 @@ class Payload:
 
     @classmethod
     def decode(cls, framed: bytes) -> "Payload":
-        """The documents. Raises SealBroken when the lengths do not add up."""
+        """The documents. Raises BrokenContent when the lengths do not add up."""
         parts, at = [], 0
         for _ in range(3):
             end = at + 4 + int.from_bytes(framed[at : at + 4], "big")
             parts.append(framed[at + 4 : end])
             at = end
         if at != len(framed):
-            raise SealBroken(f"The frames of a payload do not add up to its {len(framed)} bytes.")
+            raise BrokenContent(
+                f"The frames of a payload do not add up to its {len(framed)} bytes."
+            )
         return cls(*parts)
 
     def rest_fields(self) -> dict[str, Any]:

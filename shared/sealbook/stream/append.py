@@ -16,6 +16,7 @@ from sealbook.stream import topology
 from sealbook.stream.atomic import Outgoing, WrongSequence, batches, publish, publish_batch
 
 READ_SECONDS = 5.0
+_NO_MESSAGE = "404"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ class LogWriter:
             ) from None
         headers = reply.headers or {}
         if "Nats-Sequence" not in headers:
+            if (status := headers.get("Status", _NO_MESSAGE)) != _NO_MESSAGE:
+                # What is taken for missing may be deleted elsewhere: only this says that it is.
+                raise Unavailable(f"The log refused a read (status {status}).")
             return None
         return LogEntry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], headers, reply.data)
 

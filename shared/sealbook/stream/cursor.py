@@ -17,6 +17,8 @@ from sealbook.stream.pull import PullLoop
 PREFETCH_MESSAGES = 2_000
 PREFETCH_BYTES = 16 * 2**20
 BATCH_BYTES = 8 * 2**20
+SUBMISSIONS_BATCH_BYTES = 2 * 2**20
+"""Parsed, a document can take twenty times its bytes, and two batches are worked on at a time."""
 API_SECONDS = 5.0
 
 
@@ -35,7 +37,7 @@ class SubmissionCursor:
         )
 
     async def batch(self, max_messages: int, *, wait_s: float) -> list[Msg]:
-        return await self._loop.batch(max_messages, BATCH_BYTES, wait_s=wait_s)
+        return await self._loop.batch(max_messages, SUBMISSIONS_BATCH_BYTES, wait_s=wait_s)
 
     async def acknowledge(self, messages: Sequence[Msg]) -> None:
         """They are in the log or in the quarantine: the queue may forget them."""
@@ -100,7 +102,7 @@ class LogCursor:
             "ack_policy": "none",
             "deliver_policy": "by_start_sequence",
             "opt_start_seq": self.position + 1,
-            "filter_subjects": self._subjects,
+            **self._filter(),
             "inactive_threshold": 60_000_000_000,
             "mem_storage": True,
             "num_replicas": 1,
@@ -110,10 +112,19 @@ class LogCursor:
             "config": config,
             "action": "create",
         }
-        made = await api(self._client, f"CONSUMER.CREATE.{subjects.LOG_STREAM}.{name}", request)
+        call = f"CONSUMER.CREATE.{subjects.LOG_STREAM}.{name}"
+        if len(self._subjects) == 1:
+            # So that a user can be permitted these events and no others (ADR-28).
+            call += f".{self._subjects[0]}"
+        made = await api(self._client, call, request)
         self._delivered = 0
         self.pending = int(str(made["num_pending"]))
         return name
+
+    def _filter(self) -> dict[str, object]:
+        if len(self._subjects) == 1:
+            return {"filter_subject": self._subjects[0]}
+        return {"filter_subjects": self._subjects}
 
 
 async def api(client: Client, call: str, request: dict[str, object]) -> dict[str, object]:

@@ -18,6 +18,8 @@ from nats.errors import Error as NatsError
 HEARTBEAT_SECONDS = 1.0
 SILENCE_SECONDS = 3.5
 EXPIRES_SECONDS = 30.0
+ENVELOPE_BYTES = 64 * 2**10
+"""Subject, reply subject and headers count too."""
 
 
 class PullLoop:
@@ -42,6 +44,7 @@ class PullLoop:
         self._prefetch = prefetch_messages
         self._prefetch_bytes = prefetch_bytes
         self._buffer: deque[Msg] = deque()
+        self._buffered_bytes = 0
         self._outstanding = 0
         self._arrived = asyncio.Event()
         self._heard_at = 0.0
@@ -80,6 +83,7 @@ class PullLoop:
     async def close(self) -> None:
         """Stop receiving."""
         self._buffer.clear()
+        self._buffered_bytes = 0
         self._outstanding = 0
         if self._subscription is not None:
             subscription, self._subscription = self._subscription, None
@@ -93,6 +97,7 @@ class PullLoop:
         if message.reply:
             self._outstanding -= 1
             self._buffer.append(message)
+            self._buffered_bytes += len(message.data)
             self._arrived.set()
             return
         headers = message.headers or {}
@@ -111,6 +116,7 @@ class PullLoop:
             if taken and size > max_bytes:
                 break
             taken.append(self._buffer.popleft())
+            self._buffered_bytes -= len(taken[-1].data)
         return taken
 
     async def _keep_asking(self) -> None:
@@ -119,10 +125,13 @@ class PullLoop:
             await self.restart()
         if len(self._buffer) + self._outstanding > self._prefetch // 2:
             return
+        if self._outstanding == 0 and self._buffered_bytes > self._prefetch_bytes // 2:
+            return  # a request brings so many bytes at the most, and again no more than we can hold
         wanted = self._prefetch - len(self._buffer) - self._outstanding
         request = {
             "batch": wanted,
-            "max_bytes": self._prefetch_bytes,
+            # The largest message must fit, or it is never delivered.
+            "max_bytes": max(self._prefetch_bytes, self._client.max_payload + ENVELOPE_BYTES),
             "expires": int(EXPIRES_SECONDS * 1e9),
             "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9),
         }

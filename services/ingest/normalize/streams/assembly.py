@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from sealbook.contract.documents import JsonValue, parse
 from sealbook.errors import InvalidInput
 from services.ingest.normalize.exchange import Exchange
+from services.ingest.normalize.invocation import METRICS
 from services.ingest.normalize.reading import Fields
 from services.ingest.normalize.streams import (
     anthropic,
@@ -50,8 +51,15 @@ def assemble(chunks: list[JsonValue]) -> JsonValue:
     for chunk in objects:
         for is_chunk, assemble_chunks in _ASSEMBLERS:
             if is_chunk(chunk):
-                return assemble_chunks(objects)
+                return _with_metrics(assemble_chunks(objects), objects)
     return _failed(objects) or (objects[0] if len(objects) == len(chunks) == 1 else chunks)
+
+
+def _with_metrics(whole: JsonValue, chunks: list[Fields]) -> JsonValue:
+    """With Bedrock's metrics, which whoever's model it is has on the last chunk."""
+    if METRICS in chunks[-1] and isinstance(whole, dict):
+        return {**whole, METRICS: chunks[-1][METRICS]}
+    return whole
 
 
 def _failed(chunks: list[Fields]) -> Fields | None:

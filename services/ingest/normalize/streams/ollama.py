@@ -3,6 +3,7 @@
 from sealbook.contract.documents import JsonValue
 from services.ingest.normalize.reading import Fields
 from services.ingest.normalize.streams.fragments import join_objects
+from services.ingest.normalize.timing import FIRST_CREATED_AT
 
 
 def is_chunk(chunk: Fields) -> bool:
@@ -11,5 +12,8 @@ def is_chunk(chunk: Fields) -> bool:
 
 
 def assemble(chunks: list[Fields]) -> JsonValue:
-    """The texts joined; counts and durations come with the last line."""
-    return join_objects(chunks)
+    """The texts joined; counts and durations come with the last line.
+
+    When the first line was made is kept beside: only a stream tells when its first token came.
+    """
+    return {**join_objects(chunks), FIRST_CREATED_AT: chunks[0].get("created_at")}

@@ -1,5 +1,5 @@
 """The events of the log, in their newest shape. What they carry in clear is what is filtered and
-summed; all else is in `sealed`. Types are past tense; a change of shape is a new version and an
+summed; all else is sealed. Types are past tense; a change of shape is a new version and an
 upcaster (see `upcasting`)."""
 
 from sealbook.contract.events.event import (
@@ -13,6 +13,7 @@ from sealbook.contract.events.export import (
     ExportRequested,
 )
 from sealbook.contract.events.interaction import (
+    Claim,
     Cost,
     InteractionOpened,
     InteractionRecorded,
@@ -20,7 +21,10 @@ from sealbook.contract.events.interaction import (
 )
 from sealbook.contract.events.operation import (
     AccessRefused,
+    PolicyChanged,
     ProjectionRebuilt,
+    RotationCompleted,
+    RotationStarted,
 )
 from sealbook.contract.events.review import (
     InteractionReviewed,
@@ -40,12 +44,16 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ExportCancelled,
         DownloadIssued,
         ProjectionRebuilt,
+        PolicyChanged,
+        RotationStarted,
+        RotationCompleted,
     )
 }
 
 __all__ = [
     "EVENT_TYPES",
     "AccessRefused",
+    "Claim",
     "Cost",
     "DownloadIssued",
     "Event",
@@ -56,7 +64,10 @@ __all__ = [
     "InteractionOpened",
     "InteractionRecorded",
     "InteractionReviewed",
+    "PolicyChanged",
     "ProjectionRebuilt",
     "ReviewState",
+    "RotationCompleted",
+    "RotationStarted",
     "ToolCall",
 ]

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sealbook.contract.events.event import Event
 from sealbook.contract.submission import Status
@@ -23,18 +23,34 @@ class Cost(BaseModel):
 
 
 class ToolCall(BaseModel):
-    """A tool the model asked for; `ok` is None until a later message tells."""
+    """A tool the model asked for; `ok` is None where nothing tells how it went. `earlier`: asked
+    for in an interaction before, whose event lists it too; this request brought the result."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     ok: bool | None = None
+    earlier: bool = False
+
+
+class Claim(BaseModel):
+    """Sealed bytes that are too many for the log: an object of S3, its size and SHA-256 (hex), and
+    the data key it is sealed under. Destroying that key erases it, wherever copies are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    object_key: str
+    size_bytes: int
+    sha256: str
+    key_id: UUID
 
 
 class InteractionRecorded(Event):
-    """One interaction, redacted, sealed and priced. Appended once per interaction id."""
+    """One interaction, redacted, sealed and priced. Appended once per interaction id. Its payload
+    is either in it, `sealed`, or is an object that `claim` names."""
 
     type: ClassVar[str] = "interaction.recorded"
+    version: ClassVar[int] = 2
 
     id: UUID
     project: str
@@ -46,6 +62,7 @@ class InteractionRecorded(Event):
     http_status: int | None = None
     error_class: str | None = None
     finish_reason: str | None = None
+    stop_cause: str | None = None
     usage: Usage
     cost: Cost | None = None
     latency_ms: float | None = None
@@ -62,7 +79,14 @@ class InteractionRecorded(Event):
     redactions: Annotated[dict[str, int], Field(default_factory=dict)]
     policy_version: str
     fingerprint: str
-    sealed: bytes
+    sealed: bytes | None = None
+    claim: Claim | None = None
+
+    @model_validator(mode="after")
+    def _has_one_payload(self) -> Self:
+        if (self.sealed is None) == (self.claim is None):
+            raise ValueError("a payload is either in the event or claimed by it")
+        return self
 
     @property
     def key(self) -> str:
