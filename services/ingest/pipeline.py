@@ -20,7 +20,7 @@ from sealbook.sealing import blind_index
 from sealbook.sealing.cipher import DataKey
 from sealbook.sealing.keyring import Keyring
 from sealbook.stream.append import LogWriter, NewEvent
-from sealbook.stream.cursor import SubmissionCursor
+from sealbook.stream.cursor import SUBMISSIONS_BATCH_BYTES, SubmissionCursor
 from sealbook.stream.topology import ACK_WAIT_SECONDS
 from services.ingest.claims import Claims
 from services.ingest.quarantine import Quarantine
@@ -41,6 +41,8 @@ logger = logging.getLogger("sealbook.ingest")
 BATCH_MESSAGES = 200
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+AHEAD_BYTES = SUBMISSIONS_BATCH_BYTES
+"""A batch beyond that is one large message: in memory once, not beside another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +77,27 @@ class Pipeline:
         try:
             while True:
                 messages = await self._next_batch()
-                arrivals = [arrive(message) for message in messages]
-                prepared = await self._prepared_if_possible(arrivals)
-                if handling and (messages or handling.done()):
+                if handling and handling.done():
                     await handling
                     handling = None
                 if messages:
-                    handling = asyncio.create_task(self._handle(messages, arrivals, prepared))
+                    handling = await self._begin(messages, handling)
         finally:
             if handling:
                 handling.cancel()
+
+    async def _begin(
+        self, messages: Sequence[Msg], former: "asyncio.Task[None] | None"
+    ) -> "asyncio.Task[None]":
+        """Prepare a batch beside the one before it, and handle it once that is done."""
+        alone = sum(len(message.data) for message in messages) > AHEAD_BYTES
+        if former and alone:
+            await former
+        arrivals = [arrive(message) for message in messages]
+        prepared = await self._prepared_if_possible(arrivals)
+        if former:
+            await former
+        return asyncio.create_task(self._handle(messages, arrivals, prepared))
 
     async def _next_batch(self) -> Sequence[Msg]:
         try:

@@ -69,11 +69,10 @@ def draft(received: Received, index_key: DataKey, rules: Rules) -> Draft:
             remedy="Send `provider` and `model`, or payloads that contain them.",
         )
     occurred_at, claimed_at = _times(received)
-    redactor = rules.redactor.keyed(blind_index.pseudonym_key(index_key))
-    contents = masked(said, found, provider, redactor)
-    clear = ClearFields(redactor, contents.hits)
+    contents = masked(said, found, provider, rules.redactor)
+    clear = ClearFields(rules.redactor, contents.hits)
     # What was derived stands in the payload too, and was counted there.
-    derived = ClearFields(redactor, {})
+    derived = ClearFields(rules.redactor, {})
     cost = _cost(said, found, (provider, model), usage, occurred_at, rules.prices)
     user_hash = blind_index.user_hash(index_key, said.user) if said.user else None
     event = InteractionRecorded.model_construct(

@@ -181,7 +181,7 @@ def test_one_address_has_one_pseudonym_in_all_parts_of_a_project() -> None:
     received = receive(Arrival("sealbook.submit.a", body, 7, datetime.now(UTC), UUID(int=7)))
     assert isinstance(received, Received)
     keys = (DataKey(UUID(int=1), b"i" * 32), DataKey(UUID(int=1), b"j" * 32))
-    first, second = (draft(received, key, rules) for key in keys)
+    first, second = (draft(received, key, rules.keyed(key)) for key in keys)
     [tag] = first.event.tags
     assert tag.startswith("[EMAIL:")
     assert tag.encode() in first.payload.encode()

@@ -1,7 +1,9 @@
 """A match that has not been believed yet, and what stands around it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+import re2  # type: ignore[import-untyped]
 
 Span = tuple[int, int]
 
@@ -21,10 +23,20 @@ def plain(data: bytes) -> bytes:
     return data.translate(_PLAIN)
 
 
-def any_in(keywords: tuple[bytes, ...], context: bytes, text: bytes, *, padded: bool) -> bool:
-    """Whether one of the (plain) keywords stands in the text or in the object keys above it."""
-    around = b" %b %b%b " % (plain(context), b" " if padded else b"|", plain(text))
-    return any(keyword in around for keyword in keywords)
+class Keywords:
+    """Words (plain) of which one has to stand near a match; one automaton for all of them."""
+
+    def __init__(self, words: Sequence[bytes]) -> None:
+        options = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1  # bytes are bytes, TAG among them
+        options.never_capture = True
+        self._regexp = re2.compile(b"|".join(map(re2.escape, words)), options)._regexp
+
+    def any_in(self, context: bytes, text: bytes, *, padded: bool) -> bool:
+        """Whether one stands in the text or in the object keys above it."""
+        around = b" %b %b%b " % (plain(context), b" " if padded else b"|", plain(text))
+        spans = self._regexp.Match(re2._Anchor.UNANCHORED, around, 0, len(around))
+        return bool(spans[0][0] >= 0)
 
 
 class Candidate(NamedTuple):
@@ -41,8 +53,8 @@ class Candidate(NamedTuple):
         """The matched text."""
         return self.data[self.start : self.end].decode()
 
-    def near(self, keywords: tuple[bytes, ...]) -> bool:
-        """Whether one of the (plain) keywords stands near the match or in the keys above it.
+    def near(self, keywords: Keywords) -> bool:
+        """Whether one of the keywords stands near the match or in the keys above it.
 
         A tag between the two ends the nearness: the word spoke for what was there.
         """
@@ -50,7 +62,7 @@ class Candidate(NamedTuple):
         low = max(low, self.quiet.rfind(TAG, low, self.start))
         if (tag := self.quiet.find(TAG, self.end, high)) >= 0:
             high = tag + 1
-        return any_in(keywords, self.context, self.quiet[low:high], padded=low == 0)
+        return keywords.any_in(self.context, self.quiet[low:high], padded=low == 0)
 
     def before(self, length: int = 1) -> bytes:
         """Up to `length` bytes in front of the match."""

@@ -8,7 +8,7 @@ from time import thread_time
 
 import re2  # type: ignore[import-untyped]
 
-from services.ingest.redact.candidate import Candidate, Span, any_in
+from services.ingest.redact.candidate import Candidate, Keywords, Span
 from services.ingest.redact.tags import Mark
 from services.ingest.redact.validators import VALIDATORS
 
@@ -20,7 +20,7 @@ class CompiledRule:
     mark: Mark
     pattern: bytes
     validator: str | None
-    keywords: tuple[bytes, ...]
+    keywords: Keywords | None
     min_entropy: float
     groups: tuple[int, ...]
     regexp: object = field(repr=False)
@@ -30,7 +30,7 @@ class CompiledRule:
 
         Raises TimeoutError once this thread's CPU time is past `give_up`.
         """
-        if self.keywords and not any_in(self.keywords, context, quiet, padded=True):
+        if self.keywords and not self.keywords.any_in(context, quiet, padded=True):
             return
         match, size, position = self.regexp.Match, len(data), 0  # type: ignore[attr-defined]
         while position <= size:

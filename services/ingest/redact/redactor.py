@@ -10,6 +10,7 @@ from services.ingest.redact.explain import Finding, findings
 from services.ingest.redact.leaf import LeafScanner
 from services.ingest.redact.rule import Rule, compile_rule
 from services.ingest.redact.scan import Hits, Scan
+from services.ingest.redact.survey import Survey
 from services.ingest.redact.tags import ERROR_HIT, ERROR_TAG
 from services.ingest.redact.tree import JsonValue, TreeScanner
 from services.ingest.redact.version import policy_version
@@ -46,6 +47,8 @@ class Redactor:
         enabled = [one for one, rule in zip(compiled, rules, strict=True) if rule.enabled]
         self._leaf = LeafScanner(enabled, detectors, deadline_ms=deadline_ms)
         self._tree = TreeScanner(self._leaf)
+        # A detector may find something in any text.
+        self._survey = None if detectors else Survey(enabled).suspects
         self._key: bytes | None = None
         self.version = policy_version(rules, (detector.name for detector in detectors))
 
@@ -57,7 +60,7 @@ class Redactor:
 
     def scan(self, document: JsonValue, key: bytes | None = None) -> Redacted:
         """The document with every hit masked; never raises, what cannot be judged is masked."""
-        scan = Scan(key or self._key)
+        scan = Scan(key or self._key, suspects=self._survey(document) if self._survey else None)
         return Redacted(self._tree.scan(document, scan), scan.hits)
 
     def text(

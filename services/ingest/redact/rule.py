@@ -7,7 +7,7 @@ from typing import get_args
 import re2  # type: ignore[import-untyped]
 
 from sealbook.errors import InvalidInput
-from services.ingest.redact.candidate import plain
+from services.ingest.redact.candidate import Keywords, plain
 from services.ingest.redact.compiled import CompiledRule
 from services.ingest.redact.tags import ERROR_HIT, NAMED, Mark, Mode
 from services.ingest.redact.validators import VALIDATORS
@@ -78,13 +78,13 @@ def _check_replacement(rule: Rule) -> None:
         raise _invalid(rule, f"with mode `{rule.mode}` its replacement must look like `[NAME]`")
 
 
-def _keywords(rule: Rule) -> tuple[bytes, ...]:
+def _keywords(rule: Rule) -> Keywords | None:
     keywords = tuple(plain(word.encode(errors="replace")) for word in rule.keywords)
     if len(keywords) > MAX_KEYWORDS or any(len(word) > 100 for word in keywords):
         raise _invalid(rule, f"its keywords must be at most {MAX_KEYWORDS} of at most 100 bytes")
     if not all(word.strip() for word in keywords):
         raise _invalid(rule, "each of its keywords must have a letter or a digit")
-    return keywords
+    return Keywords(keywords) if keywords else None
 
 
 def _compile(rule: Rule) -> "re2._Regexp":

@@ -85,6 +85,7 @@ class Tags:
         for mark in marks:
             known.setdefault(mark.mode, set()).add(mark.replacement)
         tags = b"|".join(_pattern(mode, replacements) for mode, replacements in known.items())
+        self._bracketed = all(one[:1] == b"[" for some in known.values() for one in some)
         options = re2.Options()
         options.max_mem = _MAX_MEMORY
         options.log_errors = False
@@ -92,6 +93,8 @@ class Tags:
 
     def spans(self, data: bytes) -> list[Span]:
         """Where the tags stand, in order."""
+        if self._bracketed and b"[" not in data:
+            return []
         return [match.span() for match in self._regexp.finditer(data)]
 
 

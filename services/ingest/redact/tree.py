@@ -30,6 +30,8 @@ class TreeScanner:
     # `inside` says whether JSON within strings is still to be looked into: one level only.
     def _value(self, value: JsonValue, keys: str, scan: Scan, room: int, inside: bool) -> JsonValue:
         if isinstance(value, str):
+            if scan.suspects is not None and value not in scan.suspects.texts:
+                return value
             may_be_json = inside and value[:1] in _MAY_START_JSON
             read = self._maybe_json if may_be_json else self._leaf.scan
             return read(value, keys, scan)
@@ -37,6 +39,8 @@ class TreeScanner:
             return value
         if isinstance(value, int | float):
             return self._number(value, keys, scan)
+        if scan.suspects is not None and id(value) not in scan.suspects.containers:
+            return value
         return self._container(value, keys, scan, room - 1, inside)
 
     def _container(
@@ -58,6 +62,8 @@ class TreeScanner:
             digits = str(abs(int(value)))
         except ValueError:  # beyond Python's limit for decimal digits
             return scan.failed()
+        if scan.suspects is not None and digits not in scan.suspects.texts:
+            return value
         masked = self._leaf.scan(digits, keys, scan)
         return value if masked is digits else masked
 
@@ -93,7 +99,10 @@ class TreeScanner:
         """New names for the keys that were hit, each different from every other key."""
         masked = {}
         read = self._leaf.scan
+        suspects = scan.suspects
         for key in entries:
+            if suspects is not None and key not in suspects.texts:
+                continue
             name = read(key, "", scan) if isinstance(key, str) else scan.failed()
             if name is not key:
                 masked[key] = name
@@ -115,7 +124,7 @@ class TreeScanner:
             tree, lossy = decode(text)
         except NotJson:
             return self._leaf.scan(text, keys, scan)
-        masked = self._value(tree, keys, scan, MAX_DEPTH, False)
+        masked = self._value(tree, keys, scan.within(None), MAX_DEPTH, False)
         if masked is tree and not lossy:
             return text
         try:

@@ -16,14 +16,18 @@ from sealbook.errors import InvalidInput
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 MAX_DEPTH = 64
+MAX_CONTAINERS = 500_000
+"""Objects and arrays. An empty one has two bytes on the wire and thirty times as many in memory."""
 
 
 def parse(body: bytes | str) -> JsonValue:
     """The parsed document.
 
     Raises:
-        InvalidInput: not JSON (RFC 8259), too deep, or with a number that is not finite.
+        InvalidInput: not JSON (RFC 8259), too deep, with a number that is not finite, or with too
+            many objects and arrays (counted before they are made, brackets in strings included).
     """
+    _check_containers(body)
     try:
         document: JsonValue = from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
@@ -63,6 +67,20 @@ def check(document: JsonValue) -> None:
         f"The document is nested deeper than {MAX_DEPTH} levels.",
         remedy="Send the deep part as a string.",
     )
+
+
+def _check_containers(body: bytes | str) -> None:
+    if len(body) < 2 * MAX_CONTAINERS:
+        return
+    if isinstance(body, str):
+        containers = body.count("[") + body.count("{")
+    else:
+        containers = body.count(b"[") + body.count(b"{")
+    if containers > MAX_CONTAINERS:
+        raise InvalidInput(
+            f"The document has {containers:,} objects and arrays, more than {MAX_CONTAINERS:,}.",
+            remedy="Send several submissions, or the large part as a string.",
+        )
 
 
 def canonical(document: JsonValue) -> bytes:
