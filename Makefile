@@ -8,7 +8,7 @@ EXCHANGES ?= $(firstword $(wildcard ../shared/data/exchanges/provider-exchanges.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(CURDIR)/.tmp
 
-.PHONY: help demo test chaos up bench-redaction lint types contracts format requirements clean
+.PHONY: help demo test chaos up bench-redaction bench-ingest lint types contracts format requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +28,9 @@ up: $(READY) ## embedded servers and all services, until Ctrl-C; data in .sealbo
 
 bench-redaction: $(READY) ## quality and speed of redaction; the last line is JSON
 	@$(BIN)/python bench/redaction
+
+bench-ingest: $(READY) ## ingest next to its floor, by stage; the last line is JSON
+	@$(BIN)/python bench/ingest $(EXCHANGES)
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .

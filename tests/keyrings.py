@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from uuid import UUID, uuid4
 
-from sealbook.errors import KeyUnavailable
+from sealbook.errors import KeyUnavailable, SealBroken
 from sealbook.sealing.keyring import WrappedKey
 from sealbook.sealing.scope import Scope
 
@@ -32,6 +32,7 @@ class Provider:
         self.fails: Exception | None = None
 
     async def active(self) -> str:
+        await self._ask()
         return self.kek_id
 
     async def wrap(self, secret: bytes, context: bytes) -> tuple[str, bytes]:
@@ -47,7 +48,7 @@ class Provider:
             raise KeyUnavailable("It is gone.")
         wrapped_under, secret, wrapped_with = self.wrapped[wrapped]
         if (kek_id, context) != (wrapped_under, wrapped_with):
-            raise KeyUnavailable("The context is another one.")
+            raise SealBroken("The context is another one.")
         return secret
 
     async def _ask(self) -> None:

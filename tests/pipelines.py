@@ -25,6 +25,7 @@ from sealbook.stream.append import LogWriter, NewEvent
 from sealbook.stream.cursor import SubmissionCursor
 from services.ingest.claims import Claims
 from services.ingest.pipeline import Pipeline
+from services.ingest.prepare import Preparation
 from services.ingest.price import PriceBook
 from services.ingest.quarantine import Quarantine
 from services.ingest.receive import Arrival, Rejected
@@ -179,9 +180,8 @@ def pipeline(
         cursor=cast("SubmissionCursor", cursor or Cursor()),
         log=cast("LogWriter", log),
         claims=Claims(cast("Bucket", shelf or Shelf()), cast("LogWriter", log), INLINE_BYTES),
-        keyring=cast("Keyring", keys or Keys()),
+        preparation=Preparation(cast("Keyring", keys or Keys()), lambda: RULES),
         quarantine=cast("Quarantine", held),
-        rules=lambda: RULES,
         partitions=8,
         metrics=Metrics(),
     )

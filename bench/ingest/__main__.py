@@ -1,7 +1,7 @@
 """What ingest needs per interaction: the real service on real servers, next to the floor (the same
 bytes read and appended with no work between), split by stage. The last line is JSON.
 
-    .venv/bin/python bench/ingest [exchanges.jsonl]
+    make bench-ingest [EXCHANGES=exchanges.jsonl]
 
 The queue is filled first, then the process is started on it; measured is from when a first part of
 it is in the log until all is, so start and warm-up do not count.
@@ -152,3 +152,5 @@ if __name__ == "__main__":
         asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA))
     except SealbookError as error:
         sys.exit(f"The bench cannot run: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -10,13 +10,14 @@ from pathlib import Path
 from nats.aio.client import Client
 
 from sealbook.cli.stack import Stack
+from sealbook.errors import Unavailable
 from sealbook.provision.permissions import PROVISIONER
 from sealbook.runtime.settings import Settings
 from sealbook.stream import bus, topology
 
 WARM_SHARE = 4
 """One part of so many passes before the clock starts."""
-PATIENCE_S = 300.0
+PATIENCE_S = 60.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,15 +33,25 @@ class Drained:
 async def drained(
     stack: Stack, name: str, count: int, start: Callable[[Stack], Awaitable[None]]
 ) -> Drained:
-    """Start process `name` on the full queue; stop it when `count` more events are in the log."""
+    """Start process `name` on the full queue; stop it when `count` more events are in the log.
+
+    Raises Unavailable when it does not start, or stands still."""
     settings = Settings.load(stack.secrets.folder / PROVISIONER.name)
     client = await bus.connect(settings.bus, name="bench")
     try:
         before = await topology.last_position(client)
         started = asyncio.ensure_future(start(stack))
-        first, at, cpu_s = await _passed(client, stack, name, before + count // WARM_SHARE)
-        last, ended_at, ended_cpu_s = await _passed(client, stack, name, before + count)
-        await started
+        try:
+            first, at, cpu_s = await _passed(
+                client, stack, name, before + count // WARM_SHARE, started
+            )
+            last, ended_at, ended_cpu_s = await _passed(
+                client, stack, name, before + count, started
+            )
+            await started
+        finally:
+            started.cancel()
+            await asyncio.gather(started, return_exceptions=True)
         memory = _peak_mb(_pid(stack, name))
         await stack.supervisor.stop_one(name)
     finally:
@@ -50,15 +61,27 @@ async def drained(
 
 
 async def _passed(
-    client: Client, stack: Stack, name: str, position: int
+    client: Client, stack: Stack, name: str, position: int, started: "asyncio.Future[None]"
 ) -> tuple[int, float, float]:
     """(position, time, CPU seconds so far) when the log has at least `position` entries."""
-    give_up = time.monotonic() + PATIENCE_S
-    while (reached := await topology.last_position(client)) < position:
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"{name} stands at {reached} of {position}")
+    reached, moved_at = 0, time.monotonic()
+    while (now := await topology.last_position(client)) < position:
+        if started.done():
+            started.result()  # raises what kept it from starting
+        if now > reached:
+            reached, moved_at = now, time.monotonic()
+        elif time.monotonic() - moved_at > PATIENCE_S:
+            raise Unavailable(
+                f"{name} has stood at {position - now} entries before its end for "
+                f"{PATIENCE_S:.0f} s. Its last lines:\n{_last_words(stack, name)}"
+            )
         await asyncio.sleep(0.05)
-    return reached, time.monotonic(), _cpu_seconds(_pid(stack, name))
+    return now, time.monotonic(), _cpu_seconds(_pid(stack, name))
+
+
+def _last_words(stack: Stack, name: str) -> str:
+    lines = (stack.data / "servers.log").read_text().splitlines()
+    return "\n".join([line for line in lines if line.startswith(f"{name} |")][-5:])
 
 
 def _pid(stack: Stack, name: str) -> int:

@@ -16,6 +16,7 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.policy.commands import PolicyCommands
 from services.ingest.policy.in_force import Policies
 from services.ingest.policy.policy import NAMES
+from services.ingest.prepare import Preparation
 from services.ingest.quarantine import Quarantine
 from services.ingest.rewrapping import Rewrapping
 from services.ingest.submission_key import SubmissionKeyCommands
@@ -35,12 +36,10 @@ async def wire(process: Process) -> Wiring:
         cursor=SubmissionCursor(process.client, INGEST_CONSUMER),
         log=process.log,
         claims=claims,
-        keyring=keyring,
+        preparation=Preparation(keyring, policies.rules, compress=process.settings.compress),
         quarantine=quarantine,
-        rules=policies.rules,
         partitions=process.partitions,
         metrics=process.metrics,
-        compress=process.settings.compress,
     )
     rewrapping = Rewrapping(process, keyring)
 
@@ -59,6 +58,6 @@ async def wire(process: Process) -> Wiring:
             *KeyCommands(process, keyring, rewrapping).verbs(),
         ],
         loops=[pipeline.run, policies.follow, sweeper.run, rewrapping.run],
-        checks=[consumer, claims.check],
+        checks=[consumer, claims.check, keyring.check],
         status=status,
     )

@@ -16,7 +16,7 @@ class ClearFields:
 
     def field(self, value: str) -> str:
         """The value as it may stand in the log, in PostgreSQL and in metrics."""
-        masked, _ = self._redactor.text(value, self._hits)
+        masked = self._redactor.field(value, self._hits)
         if len(masked) > MAX_LABEL_CHARS:
             self.flags.add("label_cut")
             masked = masked[:MAX_LABEL_CHARS]

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sealbook.contract import documents
 from sealbook.contract.documents import JsonValue
 from sealbook.contract.submission import Submission
 from services.ingest.normalize import Exchange, Normalized, normalize
-from services.ingest.redact import Redactor
+from services.ingest.redact import Redactor, scan_answer
 
 Hits = dict[str, int]
 
@@ -29,15 +30,15 @@ def masked(said: Submission, found: Normalized, provider: str, redactor: Redacto
     side by side, two leaves may say what neither did.
     """
     request = redactor.scan(said.request)
-    response = redactor.scan(found.response)
+    response = scan_answer(redactor, found.response)
     metadata = redactor.scan(said.metadata)
     left = found
     if request.hits or response.hits:
         left = normalize(
             Exchange(provider, request.document, response.document, http_status=said.http_status)
         )
-    asked = _Side(redactor, request.hits)
-    answered = _Side(redactor, response.hits)
+    asked = _Side(redactor, request.hits, said.request)
+    answered = _Side(redactor, response.hits, said.response_stream or found.response)
     rest = {
         "request_text": asked.text(said.request_text, left.request_text, found.request_text),
         "response_text": answered.text(said.response_text, left.response_text, found.response_text),
@@ -53,8 +54,9 @@ def masked(said: Submission, found: Normalized, provider: str, redactor: Redacto
 class _Side:
     """The texts beside a document. One that repeats what the document says adds no hit to it."""
 
-    def __init__(self, redactor: Redactor, document_hits: Hits) -> None:
+    def __init__(self, redactor: Redactor, document_hits: Hits, source: JsonValue) -> None:
         self._redactor = redactor
+        self._source = source
         self._document = document_hits
         self._repeated: Hits = {}
         self._new: Hits = {}
@@ -63,14 +65,21 @@ class _Side:
         """The explicit text, else the one derived from the masked document; scanned.
 
         A plug-in that reads the raw stream derives nothing from a masked document: then what it
-        derived before is taken.
+        derived before is taken, and judged as if all of its source stood near.
         """
-        derived = said is None and left is not None
-        text = left if derived else found if said is None else said
-        if text is None:
+        if said is not None:
+            return self._scanned(said, self._repeated)
+        if left is not None:
+            return self._scanned(left, self._new)
+        if found is None:
             return None
-        scanned = self._redactor.scan(text)
-        _add(self._new if derived else self._repeated, scanned.hits)
+        source = self._source
+        above = source if isinstance(source, str) else documents.compact(source).decode()
+        return self._scanned(found, self._repeated, above)
+
+    def _scanned(self, text: str, hits: Hits, above: str = "") -> str:
+        scanned = self._redactor.scan(text, above=above)
+        _add(hits, scanned.hits)
         return str(scanned.document)
 
     def hits(self) -> Hits:

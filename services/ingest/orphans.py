@@ -103,8 +103,9 @@ class Sweeper:
             swept = await self._database.run(_swept)
             after = f"{PREFIX}{swept}/\N{DELETE}" if swept else ""
             hours = await asyncio.to_thread(self._bucket.folders, PREFIX, after=after)
+            log_made_at = await self._log.made_at()
             for hour in due(hours, swept, self._clock()):
-                found = await self._of_hour(hour)
+                found = await self._of_hour(hour, log_made_at)
                 if found is None:
                     break
                 await self._remove(found)
@@ -112,15 +113,22 @@ class Sweeper:
                 removed += len(found)
         return removed
 
-    async def _of_hour(self, hour: str) -> list[str] | None:
-        """The orphans of an hour; None when one of its objects is younger than it says."""
+    async def _of_hour(self, hour: str, log_made_at: datetime) -> list[str] | None:
+        """The orphans of an hour; None when one of its objects is younger than it says.
+
+        What is older than the log is left alone: it belongs to one that was lost, and a backup of
+        that one, once it is restored, claims it.
+        """
         found: list[str] = []
         objects = self._bucket.listing(f"{PREFIX}{hour}/")
         while page := await asyncio.to_thread(_page, objects):
-            # S3's clock: that of the process which named the object may be wrong.
-            if max(one.stored_at for one in page) > self._clock() - AGE:
+            # By S3's clock: that of whoever named the object, and our own, may be wrong.
+            youngest = max(page, key=lambda one: one.stored_at)
+            if await asyncio.to_thread(self._bucket.age, youngest.key) < AGE:
                 return None
-            found += await self._unclaimed([one.key for one in page])
+            found += await self._unclaimed(
+                [one.key for one in page if one.stored_at >= log_made_at]
+            )
         if found:
             # A machine that slept may wake with its append still under way. And a NATS server that
             # is cut off answers with what it had: the log's leader must be there to be asked.

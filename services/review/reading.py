@@ -1,4 +1,4 @@
-"""`interaction.list`, `interaction.open` and `audit.list`. Opening is on the record first."""
+"""`interaction.list`, `.show`, `.open` and `audit.list`. Opening is on the record first."""
 
 import asyncio
 from dataclasses import dataclass

@@ -122,6 +122,6 @@ class BrokenContent(SealBroken):
 
 
 class KeyUnavailable(SealbookError):
-    """The data key of a payload does not exist: never made, or destroyed by an erasure."""
+    """A data key was destroyed by an erasure, or the key-encryption key that wraps it is gone."""
 
     code = "key_unavailable"

@@ -1,9 +1,11 @@
 """Rotations: every data key gets a new wrapping, whatever happens meanwhile, and no event does."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +22,7 @@ from rotating import (
     rewrapping_begins,
     unwrapped,
 )
-from seen import Row, recorded, trail
+from seen import Row, interactions, quarantined, recorded, trail
 from sending import CALL, connect
 from waiting import until
 
@@ -30,10 +32,12 @@ from sealbook.cli.stack import Stack
 from sealbook.contract.ids import new_id
 from sealbook.contract.replies import CommandFailed
 from sealbook.runtime.database import Database
+from sealbook.runtime.key_store import PostgresKeyStore
 from sealbook.runtime.process import Process, opened
 from sealbook.runtime.settings import Settings
-from sealbook.sealing.key_file import read_keys, rotate_key_file
-from sealbook.sealing.keyring import WrappedKey
+from sealbook.sealing import blind_index
+from sealbook.sealing.key_file import KeyFile, read_keys, rotate_key_file
+from sealbook.sealing.keyring import Keyring, WrappedKey
 from sealbook.sealing.scope import Scope
 from sealbook.stream.topology import last_position
 from services.ingest import rotations
@@ -122,6 +126,23 @@ async def test_killed_in_the_middle_it_goes_on_and_touches_no_event(
         assert payload["response"] == CALL["response"]
 
 
+async def test_connections_that_postgresql_ends_in_the_middle_lose_and_count_nothing(
+    stack: Stack, admin: Door, superuser: Superuser, emptied: str
+) -> None:
+    secrets = await add_keys(superuser, stack, emptied, MANY)
+    rotation = await rotated(admin, stack)
+    await rewrapping_begins(superuser, rotation["id"])
+    assert not (await progress(superuser, rotation["id"]))[2]
+    ended_backends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+    for _ in range(3):
+        await superuser.execute(ended_backends, ["ingest"])
+        await asyncio.sleep(0.05)
+    row = await ended(admin, rotation["id"])
+    assert (row["rewrapped"], row["remaining"]) == (row["keys"], 0)
+    assert await unwrapped(superuser, stack, emptied) == secrets
+    assert len(await both_told(admin, rotation["kek_id"])) == 2
+
+
 async def test_services_that_run_follow_the_file(
     stack: Stack, admin: Door, superuser: Superuser, recorder: Recorder, emptied: str
 ) -> None:
@@ -136,6 +157,32 @@ async def test_services_that_run_follow_the_file(
     for row in rows:
         assert (await admin.ask("interaction.open", id=row["id"]))["interaction"]["user"]
     assert (await admin.ask("keys.list"))["active"] == new
+
+
+async def test_what_another_process_wraps_under_a_key_that_is_not_here_yet_waits_for_it(
+    stack: Stack,
+    admin: Door,
+    superuser: Superuser,
+    recorder: Recorder,
+    emptied: str,
+    process: Process,
+    tmp_path: Path,
+) -> None:
+    """As on Kubernetes, where a Secret reaches one pod a minute before another."""
+    theirs = tmp_path / "kek.json"
+    shutil.copy2(stack.secrets.key_file, theirs)
+    new = rotate_key_file(theirs)
+    other = Keyring(PostgresKeyStore(process.database), KeyFile(theirs))
+    await other.for_scopes([blind_index.index_scope(emptied)])
+    assert await keks(superuser, emptied) == {new: 1}
+    assert (await recorder.record(**CALL)).ok
+    await asyncio.sleep(3)
+    assert (await interactions(admin, emptied), await quarantined(superuser, emptied)) == ([], [])
+    arriving = stack.secrets.key_file.with_name("arriving")
+    shutil.copy2(theirs, arriving)
+    arriving.replace(stack.secrets.key_file)
+    await recorded(admin, emptied, 1)
+    assert await quarantined(superuser, emptied) == []
 
 
 async def test_keys_that_cannot_be_unwrapped_are_counted_and_left(

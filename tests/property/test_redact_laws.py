@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.redact import ERROR_TAG, Redactor, Rule, builtin_rules
+from services.ingest.redact import ERROR_TAG, Redactor, Rule, builtin_rules, scan_answer
 from services.ingest.redact.detection import Detection
 from services.ingest.redact.tags import Mode
 
@@ -128,6 +129,28 @@ def test_one_address_has_one_pseudonym_in_any_case_and_place(local: str, key: by
         return
     inside = redactor.scan({"a": f"<{local.upper()}@Example.org>"}, key).document
     assert inside == {"a": f"<{alone}>"}
+
+
+cuts = st.lists(st.integers(0, 40), max_size=4).map(sorted)
+
+
+@every_redactor
+@given(document=trees, text=texts, cuts=cuts)
+@settings(max_examples=150, deadline=None)
+def test_an_answer_says_no_more_in_pieces_than_whole(
+    redactor: Redactor, document: Any, text: str, cuts: list[int]
+) -> None:
+    pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    answer = {"other": document, "blocks": [{"type": "text", "text": one} for one in pieces]}
+    once = scan_answer(redactor.keyed(KEY), answer)
+    twice = scan_answer(redactor.keyed(KEY), once.document)
+    assert (twice.document, twice.hits) == (once.document, {})
+    assert isinstance(once.document, dict) or once.document == ERROR_TAG
+    if "text" in str(once.document):  # no careless rule masked the names of the fields
+        blocks: Any = once.document["blocks"]
+        if isinstance(blocks, list) and all("text" in one for one in blocks):
+            whole = "".join(str(one["text"]) for one in blocks)
+            assert redactor.keyed(KEY).text(whole) == (whole, {})
 
 
 @given(text=texts)

@@ -199,3 +199,12 @@ async def test_many_keys_at_a_time_share_one_client(server: FakeKms) -> None:
     assert opened == [bytes([n]) * 32 for n in range(50)]
     sent = {base64.b64decode(body.get("Plaintext", "")) for _, body in server.requests}
     assert sent - {b""} == set(opened)
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"])
+def test_data_keys_go_nowhere_that_our_settings_do_not_say(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9/canary")
+    keys = AwsKms(KmsKey(KEY, "eu-central-1"))
+    assert keys._client.meta.endpoint_url == "https://kms.eu-central-1.amazonaws.com"

@@ -35,7 +35,6 @@ from sealbook.sealing.payload import Payload
 from sealbook.stream.append import LogWriter
 from services.ingest import pipeline as module
 from services.ingest.claims import Claims, claimed, is_large, object_key
-from services.ingest.receive import arrive
 
 KEY = DataKey(uuid7(99), b"k" * 32)
 NOISE = os.urandom(100_000).hex()
@@ -210,16 +209,14 @@ async def test_s3_away_makes_the_whole_batch_wait_in_order(
     cursor._messages[1].data = arrival(2, request=NOISE).body
     shelf.fails = AWAY
     made = pipeline(log, held, cursor, shelf=shelf)
-    messages = await cursor.batch(9, wait_s=0)
-    arrivals = [arrive(one) for one in messages]
-    work = asyncio.create_task(made._handle(messages, arrivals, None))
+    work = asyncio.create_task(made.run())
     try:
         await asyncio.sleep(0.1)
         assert (log.tries, held.rejected, cursor.acknowledged.is_set()) == ([], [], False)
         with pytest.raises(Unavailable):
             await made.claims.check()
         shelf.fails = None
-        await asyncio.wait_for(work, 10)
+        await asyncio.wait_for(cursor.acknowledged.wait(), 10)
     finally:
         work.cancel()
     assert log.tries == [["m1", "m2", "m3"]]
@@ -238,9 +235,11 @@ async def test_a_batch_that_is_long_at_work_stays_ours(
         return await last(events)
 
     monkeypatch.setattr(log, "append_once", slow)
-    messages = await cursor.batch(9, wait_s=0)
-    arrivals = [arrive(one) for one in messages]
-    await pipeline(log, Held(), cursor)._handle(messages, arrivals, None)
+    work = asyncio.create_task(pipeline(log, Held(), cursor).run())
+    try:
+        await asyncio.wait_for(cursor.acknowledged.wait(), 10)
+    finally:
+        work.cancel()
     assert cursor.told[0] == ("keep", 1)
     assert cursor.told[-1] == ("acknowledge", 1)
 

@@ -97,10 +97,12 @@ def raising(error: Exception) -> Callable[[Connection], None]:
 
 
 DATA = ["22003", "22021", "22P02", "23502", "23505", "23514"]
-CODE = ["42501", "42P01", "42703", "42601"]
+CODE = ["42501", "42601"]
 SERVER = [
     *("08006", "08001", "53100", "53300", "57014", "57P01", "57P03", "40001", "40P01", "55P03"),
     *("25006", "25P03", "58030", "XX000", "0A000", None, ""),
+    # A view of the version before: its rows are being rebuilt.
+    *("42P01", "42703"),
 ]
 
 

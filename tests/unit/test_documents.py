@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from sealbook.contract.documents import (
+    MAX_CONTAINERS,
     MAX_DEPTH,
+    MAX_VALUES,
     JsonValue,
     canonical,
     check,
@@ -178,3 +180,25 @@ def test_canonical_form_sorts_keys_and_has_no_white_space() -> None:
 
 def test_compact_form_keeps_the_order_of_keys() -> None:
     assert compact({"b": "é", "a": [1, {}]}) == '{"b":"é","a":[1,{}]}'.encode()
+
+
+def listed(value: str, count: int) -> bytes:
+    return ("[" + ",".join([value] * count) + "]").encode()
+
+
+@pytest.mark.parametrize("value", ["1.5", '"a"', '"a,b"', r'"\",\\"', r'"\\"'])
+def test_no_more_values_than_can_be_held(value: str) -> None:
+    assert parse(listed(value, MAX_VALUES)) == [json.loads(value)] * MAX_VALUES
+    assert f"{MAX_VALUES + 1:,} values" in refusal(listed(value, MAX_VALUES + 1))
+
+
+def test_commas_in_strings_separate_no_values() -> None:
+    table = 'a,b\n"c",\\' * MAX_VALUES
+    assert parse(json.dumps({"csv": table}).encode()) == {"csv": table}
+    assert parse(json.dumps([table])) == [table]
+
+
+def test_no_more_objects_and_arrays_than_can_be_held_those_in_strings_included() -> None:
+    assert len(str(parse(listed("[]", MAX_CONTAINERS - 1)))) > MAX_CONTAINERS
+    assert "objects and arrays" in refusal(listed("[]", MAX_CONTAINERS))
+    assert "objects and arrays" in refusal(json.dumps("[" * (MAX_CONTAINERS + 1)).encode())

@@ -43,6 +43,11 @@ def test_a_key_file_is_never_overwritten(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=f"{tmp_path}/none/k cannot be written: No such file"):
+        create_key_file(tmp_path / "none" / "k")
+
+
 def test_two_key_files_hold_different_keys(path: Path, tmp_path: Path) -> None:
     create_key_file(tmp_path / "other.json")
     one, other = (json.loads(file.read_text()) for file in (path, tmp_path / "other.json"))

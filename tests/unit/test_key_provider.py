@@ -168,6 +168,19 @@ async def test_a_provider_that_refuses_keeps_the_service_from_starting(
         await key_provider(load(monkeypatch, **vault_settings(vault)))
 
 
+async def test_a_provider_that_only_wraps_keeps_the_service_from_starting(
+    monkeypatch: pytest.MonkeyPatch, vault: FakeVault
+) -> None:
+    """What it sealed then, it could not even use itself."""
+
+    async def forbidden(*_: object) -> bytes:
+        raise Misconfigured("Vault does not let this token use the key 'sealbook'.")
+
+    monkeypatch.setattr(vault_module.Vault, "unwrap", forbidden)
+    with pytest.raises(Misconfigured, match="does not let this token"):
+        await key_provider(load(monkeypatch, **vault_settings(vault)))
+
+
 async def test_a_library_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, vault: FakeVault
 ) -> None:

@@ -139,3 +139,22 @@ async def test_a_file_that_became_bad_leaves_the_old_keys_in_force(
     good.replace(path)
     new = rotate_key_file(path)
     assert (await keys.wrap(SECRET, CONTEXT))[0] == new
+
+
+async def test_a_file_that_came_before_its_rights_is_read_once_it_has_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = KeyFile(path)
+    new = rotate_key_file(path)
+    read = Path.read_bytes
+
+    def refuse(_: Path) -> bytes:
+        raise OSError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", refuse)
+        assert await keys.active() != new
+    assert Path.read_bytes is read
+    # chown: neither the content nor its time nor the mode changes.
+    os.chown(path, os.getuid(), os.getgid())
+    assert await keys.active() == new

@@ -3,9 +3,9 @@
 import pytest
 from keyrings import ADA, DAY, Clock, Provider, SlowStore, Store
 
-from sealbook.errors import KeyUnavailable
+from sealbook.errors import KeyUnavailable, Misconfigured, SealbookError, SealBroken, Unavailable
 from sealbook.sealing import keyring as module
-from sealbook.sealing.keyring import CACHE_SECONDS, Keyring, WrappedKey
+from sealbook.sealing.keyring import ARRIVAL_SECONDS, CACHE_SECONDS, Keyring, WrappedKey
 from sealbook.sealing.scope import Scope
 
 
@@ -79,6 +79,15 @@ async def test_a_cached_key_expires(keyring: Keyring, provider: Provider, clock:
     assert provider.unwraps == 2
 
 
+async def test_an_expired_key_is_not_kept_in_memory(keyring: Keyring, clock: Clock) -> None:
+    await keyring.for_scopes([ADA])
+    clock.now += CACHE_SECONDS - 1
+    made = (await keyring.for_scopes([DAY]))[DAY]
+    clock.now += 1
+    assert await keyring.existing(Scope("support", "subject", "nobody")) is None
+    assert [key for _, key in keyring._cache.values()] == [made, made]
+
+
 async def test_using_a_key_does_not_prolong_its_time(
     keyring: Keyring, provider: Provider, clock: Clock
 ) -> None:
@@ -140,7 +149,7 @@ async def test_a_wrapped_key_cannot_pose_as_another_scopes(
     await keyring.for_scopes([ADA])
     stolen = store.keys[ADA]
     store.keys[DAY] = WrappedKey(stolen.id, DAY, stolen.kek_id, stolen.wrapped)
-    with pytest.raises(KeyUnavailable):
+    with pytest.raises(SealBroken):
         await Keyring(store, provider).for_scopes([DAY])
 
 
@@ -173,3 +182,45 @@ async def test_asking_for_nothing_asks_nobody(keyring: Keyring, store: Store) ->
     assert await keyring.for_scopes([]) == {}
     assert await keyring.for_ids([]) == {}
     assert store.reads == 0
+
+
+async def test_a_key_encryption_key_that_is_not_here_yet_is_waited_for_and_not_for_ever(
+    keyring: Keyring, store: Store, provider: Provider, clock: Clock
+) -> None:
+    made = await Keyring(store, provider).for_scopes([ADA])
+    here = dict(provider.wrapped)
+    provider.wrapped.clear()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"It is gone. It may be on its way here.") as caught:
+            await keyring.for_scopes([ADA])
+        assert caught.value.__suppress_context__
+        clock.now += ARRIVAL_SECONDS - 0.001
+        with pytest.raises(Unavailable):
+            await keyring.for_ids([made[ADA].id])
+        clock.now += 0.001
+        with pytest.raises(KeyUnavailable):
+            await keyring.existing(ADA)
+        # Once it was here, it may be late once more.
+        provider.wrapped |= here
+        assert await keyring.for_scopes([ADA]) == made
+        provider.wrapped.clear()
+        clock.now += CACHE_SECONDS
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), Misconfigured("no")])
+@pytest.mark.parametrize("stored", [True, False])
+async def test_readiness_asks_the_provider_only_after_it_failed(
+    keyring: Keyring, store: Store, provider: Provider, error: SealbookError, stored: bool
+) -> None:
+    if stored:
+        await Keyring(store, provider).for_scopes([ADA])
+    provider.fails = error
+    await keyring.check()
+    with pytest.raises(type(error)):
+        await keyring.for_scopes([ADA])
+    with pytest.raises(type(error)):
+        await keyring.check()
+    provider.fails = None
+    await keyring.check()
+    provider.fails = error
+    await keyring.check()

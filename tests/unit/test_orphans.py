@@ -111,8 +111,11 @@ class Swept:
 
     def __init__(self) -> None:
         self.shelf, self.log, self.rows, self.metrics = Shelf(), Log(), Rows(), Metrics()
-        self.now = LATER
+        self.now = self.s3_now = LATER
+        self.shelf.age = lambda name: self.s3_now - self.shelf.stored_at[name]  # type: ignore[attr-defined]
         self.log.newest = self._newest  # type: ignore[attr-defined]
+        self.log.made_at = self._made_at  # type: ignore[attr-defined]
+        self.log_made_at = STORED - timedelta(days=1)
         self.meanwhile: Callable[[], Awaitable[None] | None] = lambda: None
         self.sweeper = Sweeper(
             cast("Bucket", self.shelf),
@@ -126,6 +129,9 @@ class Swept:
     async def _newest(self) -> int:
         self.meanwhile()
         return 1
+
+    async def _made_at(self) -> datetime:
+        return self.log_made_at
 
     def put(self, owner: UUID, sha256: str, at: datetime = STORED) -> str:
         name = key(owner, sha256, at)
@@ -191,11 +197,29 @@ async def test_what_is_young_stays_and_its_hour_is_looked_at_again(swept: Swept)
     assert await swept.sweeper.sweep() == 0
     assert swept.shelf.objects.keys() == {young, backdated}
     assert swept.rows.hour is None
-    swept.now += timedelta(minutes=1)
+    swept.s3_now += timedelta(minutes=1)
     assert await swept.sweeper.sweep() == 1
-    swept.now += timedelta(hours=4)
+    swept.now = swept.s3_now = LATER + timedelta(hours=4)
     assert await swept.sweeper.sweep() == 1
     assert swept.shelf.objects == {}
+
+
+async def test_a_sweeper_whose_clock_is_ahead_takes_nothing_that_is_young(swept: Swept) -> None:
+    young = swept.put(ONE, "aa", LATER - timedelta(minutes=1))
+    swept.now = LATER + timedelta(days=1)
+    assert await swept.sweeper.sweep() == 0
+    assert (list(swept.shelf.objects), swept.rows.hour) == ([young], None)
+
+
+async def test_a_new_log_beside_an_old_bucket_judges_nothing_that_is_older(swept: Swept) -> None:
+    """As after a disaster, until the log's backup is restored."""
+    older = swept.put(ONE, "aa")
+    swept.log_made_at = STORED + timedelta(seconds=1)
+    swept.put(TWO, "bb")
+    newer = key(TWO, "bb")
+    swept.shelf.stored_at[newer] = STORED + timedelta(seconds=1)
+    assert await swept.sweeper.sweep() == 1
+    assert list(swept.shelf.objects) == [older]
 
 
 async def test_where_the_log_cannot_be_read_nothing_is_removed(

@@ -226,3 +226,27 @@ def test_loose_digits_near_any_other_word_stay(label: str) -> None:
 )
 def test_text_full_of_matches_is_judged_in_time(text: str) -> None:
     assert "redaction_error" not in Redactor(builtin_rules(), deadline_ms=1000).text(text)[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("手机：138-1234-5678", "携帯 09012345678", "전화번호 01012345678", "โทร 081 234 5678"),
+        *("тел. 8 (495) 123-45-67", "МОБ. 912 345 67 89", "Tlf. 22 34 56 78", "Mobil: 22345678"),
+        *("cellulare 347 1234567", "mi número es 655 44 33 22", "my number is 4155550142"),
+    ],
+)
+def test_numbers_are_known_by_the_word_for_a_phone_in_many_languages(text: str) -> None:
+    assert REDACTOR.text(text)[1] in ({"phone_near_word": 1}, {"phone": 1})
+    assert text[-2:] not in REDACTOR.text(text)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("The telephone was invented in 1876-1877.", "GSM 1800/1900", "电话料金 12,345"),
+        *("учитель 12345678", "mobile app 20240115", "phone no 3.14159265"),
+    ],
+)
+def test_years_and_counts_near_such_a_word_stay(text: str) -> None:
+    assert REDACTOR.text(text) == (text, {})

@@ -37,7 +37,8 @@ class PolicyCommands:
 
     async def list(self, actor: str, _: ListPolicies) -> dict[str, Any]:
         self.process.policy.authorize(actor, "policy.list", None)
-        return {"policies": [_told(self.policies.in_force(name)) for name in NAMES]}
+        policies = [self.policies.in_force(name) for name in NAMES]
+        return {"policies": [await asyncio.to_thread(_told, one) for one in policies]}
 
     async def put(self, actor: str, wanted: PutPolicy) -> dict[str, Any]:
         self.process.policy.authorize(actor, "policy.put", None)
@@ -49,7 +50,7 @@ class PolicyCommands:
     async def import_rules(self, actor: str, wanted: ImportRules) -> dict[str, Any]:
         self.process.policy.authorize(actor, "policy.put", None)
         current = self.policies.in_force("redaction")
-        imported, refused = gitleaks_rules(wanted.gitleaks)
+        imported, refused = await asyncio.to_thread(gitleaks_rules, wanted.gitleaks)
         document = _with_rules(current.document, imported)
         if wanted.dry_run:
             put = await self.policies.checked("redaction", document)
@@ -62,19 +63,31 @@ class PolicyCommands:
 
     async def test(self, actor: str, wanted: TestRules) -> dict[str, Any]:
         self.process.policy.authorize(actor, "policy.list", None)
+        left_out: tuple[str, ...] = ()
         redactor = self.policies.rules().redactor
         if wanted.document is not None:
-            redactor = Redactor(redaction_policy(wanted.document).rules)
-        masked, _ = await asyncio.to_thread(redactor.text, wanted.text, None, _TEST_KEY)
-        findings = redactor.explain(wanted.text, _TEST_KEY)
-        return {
-            "version": redactor.version,
-            "masked": masked,
-            "findings": [
-                {"rule": one.rule, "start": one.start, "end": one.end, "by": one.replacement}
-                for one in findings
-            ],
+            redactor, left_out = await asyncio.to_thread(_without_detectors, wanted.document)
+        return await asyncio.to_thread(_tested, redactor, wanted.text) | {
+            "detectors_left_out": [*left_out]
         }
+
+
+def _without_detectors(document: JsonValue) -> tuple[Redactor, tuple[str, ...]]:
+    """The rules of a document, and its detectors: they are started once it is in force."""
+    policy = redaction_policy(document)
+    return Redactor(policy.rules), policy.detectors
+
+
+def _tested(redactor: Redactor, text: str) -> dict[str, Any]:
+    masked, _ = redactor.text(text, None, _TEST_KEY)
+    return {
+        "version": redactor.version,
+        "masked": masked,
+        "findings": [
+            {"rule": one.rule, "start": one.start, "end": one.end, "by": one.replacement}
+            for one in redactor.explain(text, _TEST_KEY)
+        ],
+    }
 
 
 def _told(policy: Policy) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Policies:
 
     async def checked(self, name: Name, document: JsonValue) -> Policy:
         """The policy of a document that could be put in force here. Raises InvalidInput."""
-        wanted = policy(name, document)
+        wanted = await asyncio.to_thread(policy, name, document)
         if name == "redaction":
             for detector in (await asyncio.to_thread(_redactor, document))[1]:
                 detector.close()

@@ -7,6 +7,7 @@ Redactor(builtin_rules()).scan({"to": "ada@example.org"})
 from services.ingest.redact.builtin import builtin_rules
 from services.ingest.redact.redactor import Redacted, Redactor
 from services.ingest.redact.rule import Rule
+from services.ingest.redact.seams import scan_answer
 from services.ingest.redact.tags import ERROR_HIT, ERROR_TAG
 from services.ingest.redact.tree import JsonValue
 
@@ -18,4 +19,5 @@ __all__ = [
     "Redactor",
     "Rule",
     "builtin_rules",
+    "scan_answer",
 ]

@@ -43,8 +43,8 @@ class CompiledRule:
             candidate = Candidate(data, start, end, quiet, context)
             span = self._believed(candidate, groups[0]) if start < end else None
             if span is None:
-                # A refused match may hide a good one that begins inside it.
-                position = start + 1
+                # A refused match may hide a good one that begins inside it, before its group too.
+                position = groups[0][0] + 1
                 continue
             if span[0] < span[1]:
                 yield span

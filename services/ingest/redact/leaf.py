@@ -12,7 +12,7 @@ from services.ingest.redact.scan import Scan
 from services.ingest.redact.tags import Tags, blanked, within
 
 _LOOKS = 8
-_SHORT = 64
+_SHORT = 128  # with the keys above
 _REMEMBERED = 4096
 _MIB = 1 << 20
 
@@ -56,7 +56,7 @@ class LeafScanner:
             return scan.failed()
         for changes in looks:
             scan.count(change.name for change in changes)
-        if not looks and len(text) <= _SHORT and not self._detectors:
+        if not looks and len(text) + len(context) <= _SHORT and not self._detectors:
             if len(self._clean) >= _REMEMBERED:
                 self._clean.clear()
             self._clean.add(judged)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_TEXTS = 200_000
+MAX_CONTAINERS = 500_000
 LONG = 100_000_000
 """Numbers from here on may be somebody's, and are read as texts."""
 _MAY_START_JSON = frozenset("{[ \t\r\n")
@@ -27,7 +28,7 @@ class Leaves:
         leaves._containers.append([document])
         leaves._parents.append(0)
         for position, container in enumerate(leaves._containers):  # grows meanwhile
-            if not leaves._read(container, position) or len(leaves.texts) > MAX_TEXTS:
+            if not leaves._read(container, position) or leaves._too_many():
                 return None
         return leaves
 
@@ -40,6 +41,9 @@ class Leaves:
                 marked.add(container)
                 container = self._parents[container]
         return frozenset(id(self._containers[one]) for one in marked)
+
+    def _too_many(self) -> bool:
+        return len(self.texts) > MAX_TEXTS or len(self._containers) > MAX_CONTAINERS
 
     def _read(self, container: Any, position: int) -> bool:
         texts, owners = self.texts, self._owners

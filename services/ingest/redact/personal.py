@@ -14,7 +14,11 @@ _PHONE_WORDS = (
     *(" sms ", "hotline", "helpline", "landline", "voicemail", " dial ", "contact number"),
     *("reach me", "reach us", "ring me", "call me", "call us", "call him", "call her"),
     *("called from", "text me", "telefon", "teléfono", "téléphone", " tél ", "móvil", "celular"),
-    *("rufnummer", "handynummer"),
+    *("rufnummer", "handynummer", " mobil ", "telefoon", " tlf ", " puh ", " gsm ", "cellulare"),
+    *("telemóvel", " telp ", " тел ", "телефон", " моб ", "мобильн", "τηλ", "điện thoại"),
+    *("手机", "手機", "电话", "電話", "携帯", "전화", "휴대폰", "โทร", "फ़ोन", "मोबाइल"),
+    *("هاتف", "جوال", "טלפון", "txt me", "my number"),
+    *("meine nummer", "mi número", "mon numéro", "mio numero", "meu número", "mijn nummer"),
 )
 
 PERSONAL_RULES = (

@@ -48,7 +48,7 @@ class Redactor:
         self._leaf = LeafScanner(enabled, detectors, deadline_ms=deadline_ms)
         self._tree = TreeScanner(self._leaf)
         # A detector may find something in any text.
-        self._survey = None if detectors else Survey(enabled).suspects
+        self._survey = None if detectors else Survey(enabled, deadline_ms=deadline_ms / 4).suspects
         self._key: bytes | None = None
         self.version = policy_version(rules, (detector.name for detector in detectors))
 
@@ -58,20 +58,27 @@ class Redactor:
         other._key = key
         return other
 
-    def scan(self, document: JsonValue, key: bytes | None = None) -> Redacted:
-        """The document with every hit masked; never raises, what cannot be judged is masked."""
+    def scan(self, document: JsonValue, key: bytes | None = None, *, above: str = "") -> Redacted:
+        """The document with every hit masked; never raises, what cannot be judged is masked.
+
+        The words of `above` count as near to the whole of a text, as those of object keys do.
+        """
         scan = Scan(key or self._key, suspects=self._survey(document) if self._survey else None)
-        return Redacted(self._tree.scan(document, scan), scan.hits)
+        return Redacted(self._tree.scan(document, scan, above), scan.hits)
+
+    def field(self, text: str, hits: Hits) -> str:
+        """One clear field such as a tag, JSON in it looked into; hits are added to those given."""
+        return str(self._tree.scan(text, Scan(self._key, hits)))
 
     def text(
         self, text: str, hits: Hits | None = None, key: bytes | None = None
     ) -> tuple[str, Hits]:
-        """One clear field such as a tag; hits are added to those given."""
+        """A text as such, what `explain` explains; hits are added to those given."""
         scan = Scan(key or self._key, {} if hits is None else hits)
         return self._leaf.scan(text, "", scan), scan.hits
 
     def explain(self, text: str, key: bytes | None = None) -> list[Finding]:
-        """What `text` masks in one clear field: put into its places, the findings give the same."""
+        """What `text` masks: put into its places, the findings give the same."""
         try:
             return findings(text, self._leaf.looks(text, key or self._key))
         except Exception:  # noqa: BLE001 - `text` masks such a text whole, and this says so

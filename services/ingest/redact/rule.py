@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import get_args
+from unicodedata import normalize
 
 import re2  # type: ignore[import-untyped]
 
@@ -79,12 +80,18 @@ def _check_replacement(rule: Rule) -> None:
 
 
 def _keywords(rule: Rule) -> Keywords | None:
-    keywords = tuple(plain(word.encode(errors="replace")) for word in rule.keywords)
+    keywords = [plain(word.encode(errors="replace")) for word in rule.keywords]
     if len(keywords) > MAX_KEYWORDS or any(len(word) > 100 for word in keywords):
         raise _invalid(rule, f"its keywords must be at most {MAX_KEYWORDS} of at most 100 bytes")
     if not all(word.strip() for word in keywords):
         raise _invalid(rule, "each of its keywords must have a letter or a digit")
-    return Keywords(keywords) if keywords else None
+    others = {
+        plain(other.encode(errors="replace"))
+        for word in rule.keywords
+        if not word.isascii()
+        for other in (word.upper(), word.title(), normalize("NFD", word))
+    }
+    return Keywords([*keywords, *sorted(others)]) if keywords else None
 
 
 def _compile(rule: Rule) -> "re2._Regexp":

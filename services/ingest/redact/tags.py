@@ -35,6 +35,7 @@ _SUFFIX = {"pseudonym": _PSEUDONYM.encode(), "partial": _PARTIAL.encode()}
 _NUMBER = rb"(?:#[1-9][0-9]{0,5}\b)?"  # what a colliding object key gets
 _MAX_MEMORY = 64 << 20  # for a thousand rules
 _BEYOND = 1 << 62
+_BRACKET = ord("[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,14 @@ def within(start: int, end: int, tags: list[Span]) -> bool:
 
 
 def blanked(data: bytes, tags: list[Span]) -> bytes:
-    """The text with its tags made unreadable, for the search of keywords."""
+    """The text with its tags made unreadable, for the search of keywords.
+
+    Only those in brackets: a rule may replace by `*`, and `**Phone:**` is to stay a keyword.
+    """
     if not tags:
         return data
     blank = bytearray(data)
     for start, end in tags:
-        blank[start:end] = TAG * (end - start)
+        if data[start] == _BRACKET:
+            blank[start:end] = TAG * (end - start)
     return bytes(blank)

@@ -1,6 +1,6 @@
 """The walk through a decoded document: strings, object keys, long integers, JSON inside strings."""
 
-from collections.abc import Iterable
+from collections.abc import Container
 
 from services.ingest.redact.embedded import NotJson, decode, encode
 from services.ingest.redact.leaf import LeafScanner
@@ -23,9 +23,9 @@ class TreeScanner:
     def __init__(self, leaf: LeafScanner) -> None:
         self._leaf = leaf
 
-    def scan(self, document: JsonValue, scan: Scan) -> JsonValue:
-        """The masked document."""
-        return self._value(document, "", scan, MAX_DEPTH, True)
+    def scan(self, document: JsonValue, scan: Scan, above: str = "") -> JsonValue:
+        """The masked document, judged with `above` as the object keys above it."""
+        return self._value(document, above, scan, MAX_DEPTH, True)
 
     # `inside` says whether JSON within strings is still to be looked into: one level only.
     def _value(self, value: JsonValue, keys: str, scan: Scan, room: int, inside: bool) -> JsonValue:
@@ -111,11 +111,12 @@ class TreeScanner:
         return masked
 
     def _make_unique(self, masked: dict[str, str], taken: set[str], secret: bytes | None) -> None:
+        numbers: dict[str, int] = {}
         for key, name in masked.items():
-            free = _numbered(name, taken)
+            free = _numbered(name, taken, numbers)
             if free != name and self._leaf.scan(free, "", Scan(secret)) != free:
                 # The number made a new match of it; the tag's own name never does.
-                free = _numbered(ERROR_TAG, taken)
+                free = _numbered(ERROR_TAG, taken, numbers)
             masked[key] = free
             taken.add(free)
 
@@ -133,8 +134,10 @@ class TreeScanner:
             return scan.failed()
 
 
-def _numbered(name: str, taken: Iterable[str]) -> str:
-    number, free = 2, name
+def _numbered(name: str, taken: Container[str], numbers: dict[str, int]) -> str:
+    """The name, or it with the next number; `numbers` are the last ones given."""
+    free = name
     while free in taken:
-        free, number = f"{name}#{number}", number + 1
+        numbers[name] = numbers.get(name, 1) + 1
+        free = f"{name}#{numbers[name]}"
     return free

@@ -25,7 +25,7 @@ from sealbook.cli.options import json_option
 )
 @json_option
 def demo(file: Path, data: Path | None, as_json: bool) -> None:
-    """Take FILE through record, review, rollup, export and rebuild, on servers of its own."""
+    """Show the whole journey of FILE. From record to rebuild, on servers of its own."""
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealbook-")))
         outcome = asyncio.run(Journey(file, folder, quiet=as_json).run())

@@ -23,7 +23,7 @@ _INSIDE = Surroundings()
 def secrets(
     folder: Path, nats_url: str, database: str, s3_endpoint: str, actors: tuple[str, ...]
 ) -> None:
-    """Make the secrets of a deployment in FOLDER: one folder for each service.
+    """Make the secrets of a deployment. FOLDER gets one folder for each service.
 
     What is there already is kept, so that a new actor can be added at any time.
     """

@@ -86,9 +86,11 @@ async def audit(
     if as_json:
         out.as_json({"audit": reply["audit"], "next": reply["next"]})
         return
-    columns = ("position", "time", "actor", "action", "interaction_id", "details")
+    columns = ("position", "time", "actor", "action", "about", "details")
     rows = [
-        row | {"position": row["log_position"], "time": out.moment(row["at"])}
+        row
+        | {"position": row["log_position"], "time": out.moment(row["at"])}
+        | {"about": row["interaction_id"] or row["resource"]}
         for row in reply["audit"]
     ]
     out.table("Audit trail", columns, rows, right=("position",))

@@ -90,7 +90,8 @@ async def rotate(door: Door, key_file: Path | None, rewrap_only: bool, wait: boo
             raise
         raise Conflict(
             error.message,
-            remedy="Bring the new key file to all services, then add --rewrap-only.",
+            remedy="Bring the key file with the new key to all services; once they see it, run "
+            "`sealbook keys rotate --rewrap-only --key-file` with it.",
         ) from None
     if not wait:
         click.echo(f"{rotation['keys']} data keys are being wrapped under {rotation['kek_id']}.")
@@ -125,8 +126,10 @@ async def _ended(door: Door, rotation_id: str) -> dict[str, Any]:
     while True:
         try:
             listed: list[dict[str, Any]] = (await door.ask("keys.list"))["rotations"]
-        except Unavailable:
-            listed = []  # ingest restarts; the rotation goes on
+        except (CommandFailed, Unavailable) as error:
+            if not error.retryable:
+                raise
+            listed = []  # ingest restarts, or a server is away; the rotation goes on
         for row in listed:
             if row["id"] == rotation_id:
                 if row["completed_at"]:
@@ -137,9 +140,11 @@ async def _ended(door: Door, rotation_id: str) -> dict[str, Any]:
 
 
 def _tell_end(row: dict[str, Any]) -> None:
-    click.echo(
-        f"{row['rewrapped']} data keys are wrapped under {row['kek_id']} now; no event was touched."
-    )
+    if row["rewrapped"] or row["remaining"]:
+        told = f"{row['rewrapped']} data keys are wrapped under {row['kek_id']} now"
+    else:
+        told = f"All data keys were wrapped under {row['kek_id']} before"
+    click.echo(f"{told}; no event was touched.")
     if row["remaining"]:
         raise KeyUnavailable(
             f"{row['remaining']} data keys stay under others.",

@@ -16,7 +16,7 @@ REBUILD_SECONDS = 24 * 3600.0
 @json_option
 @asks
 async def rebuild(door: Door, projection: str, accept_difference: bool, as_json: bool) -> None:
-    """Build PROJECTION anew from the log, compare digests, swap in one transaction."""
+    """Build a projection anew. From the log, compared by digest, swapped in one transaction."""
     wanted = {"projection": projection, "accept_difference": accept_difference}
     reply = await door.ask_patiently("projection.rebuild", REBUILD_SECONDS, wanted)
     if as_json:

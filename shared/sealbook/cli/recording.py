@@ -29,7 +29,8 @@ PATIENCE_SECONDS = 60.0
 @data_option
 @json_option
 def record(file: Path, project: str, seal_to: str | None, data: Path, as_json: bool) -> None:
-    """Record FILE (or - for standard input): JSON lines, a submission or exchange each.
+    """Record a file of JSON lines. Each line of FILE (or - for standard input) is a submission or a
+    provider exchange.
 
     Recording a file again resumes: what the log has already is not counted twice.
     """

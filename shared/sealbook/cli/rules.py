@@ -18,6 +18,8 @@ _COLUMNS = {
     "redaction": ("name", "enabled", "mode", "replacement", "validator", "built_in"),
     "pricing": ("model", "provider", "input", "output", "per", "currency", "effective_from"),
 }
+_FLAGS = {"enabled", "built_in"}
+_YES_NO = {True: "yes", False: "no"}
 
 
 @click.group("rules")
@@ -30,18 +32,25 @@ def rules() -> None:
 @json_option
 @asks
 async def list_rules(door: Door, name: str, as_json: bool) -> None:
-    """List the rules in force: of `redaction`, or own prices with `pricing`."""
+    """List the rules in force. Those of `redaction`, or own prices with `pricing`.
+
+    --json adds the policy's document, as `rules set` takes it.
+    """
     reply = await door.ask("policy.list")
     policy = next(one for one in reply["policies"] if one["name"] == name)
     if as_json:
         out.as_json(policy)
         return
-    out.table(
-        f"{name}, version {policy['version']}, {_origin(policy)}",
-        _COLUMNS[name],
-        policy["rules"],
-        right=("input", "output", "per"),
-    )
+    title = f"{name}, version {policy['version']}, {_origin(policy)}"
+    if not policy["rules"]:
+        click.echo(f"{title}: no rules of your own.")
+        return
+    rows = [
+        row | {flag: _YES_NO[row[flag]] for flag in _FLAGS & row.keys()} for row in policy["rules"]
+    ]
+    out.table(title, _COLUMNS[name], rows, right=("input", "output", "per"))
+    if detectors := policy["document"].get("detectors"):
+        click.echo(f"Detectors: {', '.join(detectors)}")
 
 
 @rules.command("set")
@@ -53,7 +62,10 @@ async def list_rules(door: Door, name: str, as_json: bool) -> None:
 async def set_rules(
     door: Door, name: str, file: Path, expected_version: str | None, dry_run: bool
 ) -> None:
-    """Replace the policy NAME by the one in FILE (TOML, or JSON if it ends in .json)."""
+    """Put a policy in force. It replaces the policy NAME as a whole.
+
+    FILE is TOML, or JSON if it ends in .json.
+    """
     reply = await door.ask(
         "policy.put",
         name=name,
@@ -77,7 +89,10 @@ async def set_rules(
 @json_option
 @asks
 async def test_rules(door: Door, text: str, policy: Path | None, as_json: bool) -> None:
-    """Show what of TEXT (a text, a file, or - for standard input) is masked, by which rule."""
+    """Show what of a text is masked, and by which rule. Nothing is recorded.
+
+    TEXT may be the name of a file, or - for standard input.
+    """
     content = _content(text)
     body: dict[str, Any] = {"text": content}
     if policy is not None:
@@ -98,6 +113,8 @@ async def test_rules(door: Door, text: str, policy: Path | None, as_json: bool) 
     ]
     title = f"{len(rows)} found, version {reply['version']}"
     out.table(title, ("rule", "characters", "text", "becomes"), rows, right=())
+    if left_out := reply["detectors_left_out"]:
+        click.echo(f"Not asked, as they are not in force: {', '.join(left_out)}.", err=True)
 
 
 @rules.command("import")
@@ -106,14 +123,17 @@ async def test_rules(door: Door, text: str, policy: Path | None, as_json: bool) 
 @json_option
 @asks
 async def import_rules(door: Door, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Add the rules of FILE, a gitleaks configuration, to the redaction policy."""
+    """Add the rules of a gitleaks file. They go to the redaction policy in force.
+
+    FILE is a configuration of gitleaks v8; what is not taken over of it is told.
+    """
     reply = await door.ask("policy.import", gitleaks=_text(file), dry_run=dry_run)
     if as_json:
         out.as_json({name: value for name, value in reply.items() if name != "ok"})
         return
     for one in reply["refused"]:
-        click.echo(f"not imported: {one['name']}: {one['reason']}", err=True)
-    done = "would be imported" if dry_run else "imported"
+        click.echo(f"not taken over: {one['name']}: {one['reason']}", err=True)
+    done = "would be added" if dry_run else "added"
     click.echo(f"{len(reply['imported'])} rules {done}; redaction version {reply['version']}.")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from sealbook.errors import Unavailable
+from sealbook.errors import Misconfigured, Unavailable
 from sealbook.stream.bus import BusAddress, connect
 
 CONNECT_SECONDS = 2.0  # short: the sender tries again by itself, and says why meanwhile
@@ -33,7 +33,7 @@ class Link:
 
         Raises:
             Unavailable: there is no connection at the moment.
-            Misconfigured: NATS refuses user and password.
+            Misconfigured: NATS refuses user and password, or the password's file cannot be read.
         """
         if self._client is None or self._client.is_closed:
             self._client = await connect(
@@ -52,8 +52,18 @@ class Link:
     def _address(self) -> BusAddress:
         password = self._password
         if isinstance(password, Path):
-            password = password.read_text(encoding="utf-8").strip()
+            password = _read(password)
         return BusAddress(self._url, self._user, password)
+
+
+def _read(password_file: Path) -> str:
+    try:
+        return password_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"The password file {password_file} cannot be read: {error.strerror}.",
+            remedy="Name the right file; it is read again at the next try.",
+        ) from None
 
 
 async def while_connected(client: Client, work: Coroutine[Any, Any, Answer]) -> Answer:

@@ -186,6 +186,8 @@ class Recorder:
             raise
 
     def _enqueue(self, interaction_id: UUID, message: Outgoing) -> Parcel:
+        if self._sending is None:
+            raise NotOpen  # closed while it waited for room: nothing would send it
         parcel = Parcel(interaction_id, message, asyncio.get_running_loop().create_future())
         if not self._outbox.offer(parcel):
             self._counters.overflowed += 1

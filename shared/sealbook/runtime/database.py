@@ -21,6 +21,8 @@ Work = Callable[Concatenate[Connection, P], T]
 
 CONNECTIONS = 8
 IDLE_IN_TRANSACTION = "60s"
+_NOT_YET = ("42P01", "42703")
+"""No such table, no such column: until a newer version's rows are rebuilt, readers see the old."""
 
 
 class Session:
@@ -76,8 +78,8 @@ class Database:
 
         Raises:
             Unavailable: the server is away, busy, or ended the connection; nothing was committed,
-                unless it went away during the commit itself.
-            Misconfigured: the server refuses for want of a right or a table.
+                unless it went away during the commit itself; or a table or column is still to come.
+            Misconfigured: the server refuses for want of a right.
         """
 
         def transaction() -> T:
@@ -133,8 +135,15 @@ def _explained(call: Callable[[], T]) -> Callable[[], T]:
 
 def _refusal(error: DBAPIError) -> SealbookError:
     state = _state(error)
-    # 42: a missing right, table or column. All else passes: no line (08, none), out of resources
-    # (53), shutting down (57), a deadlock or a lock not had in time (40, 55), read-only (25).
+    if state in _NOT_YET:
+        return Unavailable(
+            f"PostgreSQL has not yet the table or column that a statement names "
+            f"({type(error.orig).__name__}, SQLSTATE {state}).",
+            remedy="After an update it comes by itself, once the rows are rebuilt (`sealbook "
+            "status`). If `sealbook setup` never ran, run it.",
+        )
+    # 42: a missing right, or a mistake. All else passes: no line (08, none), out of resources (53),
+    # shutting down (57), a deadlock or a lock not had in time (40, 55), read-only (25).
     if state[:2] == "42":
         return Misconfigured(
             f"PostgreSQL refuses a statement ({type(error.orig).__name__}, SQLSTATE {state}).",

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import Any, Literal
 
 from sealbook.errors import KeyUnavailable, Misconfigured
-from sealbook.runtime.outbound import checked_setting
+from sealbook.runtime.outbound import check_setting
 from sealbook.runtime.settings import Settings
 from sealbook.sealing.key_file import KeyFile
-from sealbook.sealing.keyring import KeyProvider
+from sealbook.sealing.keyring import KeyProvider, try_out
 
 Holder = Literal["file", "vault", "aws-kms"]
 
@@ -24,8 +24,8 @@ async def key_provider(settings: Settings) -> KeyProvider:
     holders = dict.fromkeys([settings.key_provider, *_set_up(settings)])
     providers = {holder: await _MAKERS[holder](settings) for holder in holders}
     chosen = providers[settings.key_provider]
-    # Asked once: a service must not start, and take submissions, before it can seal.
-    await chosen.active()
+    # A service must not start, and take submissions, before it can seal and open.
+    await try_out(chosen)
     return Providers(chosen, providers)
 
 
@@ -83,7 +83,7 @@ async def _file(settings: Settings) -> KeyProvider:
 
 async def _vault(settings: Settings) -> KeyProvider:
     _require(settings, "vault_url", "vault_token", "vault_key")
-    await checked_setting("SEALBOOK_VAULT_URL", settings.vault_url, settings.allowed_hosts)
+    await check_setting("SEALBOOK_VAULT_URL", settings.vault_url, settings.allowed_hosts)
     module = _library("vault")
     at = module.VaultKey(
         settings.vault_url, settings.vault_mount, settings.vault_key, settings.vault_ca_file
@@ -102,7 +102,7 @@ async def _aws_kms(settings: Settings) -> KeyProvider:
     url = settings.kms_endpoint_url
     if url is not None:
         # AWS's own addresses need no check: they are private inside a VPC, and rightly so.
-        await checked_setting("SEALBOOK_KMS_ENDPOINT_URL", url, settings.allowed_hosts)
+        await check_setting("SEALBOOK_KMS_ENDPOINT_URL", url, settings.allowed_hosts)
     module = _library("aws_kms", extra="aws")
     at = module.KmsKey(settings.kms_key_id, settings.kms_region, url)
     provider: KeyProvider = module.AwsKms(at)

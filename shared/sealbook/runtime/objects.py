@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from uuid import UUID
 
 from minio import Minio
@@ -91,6 +92,15 @@ class Bucket:
             for one in self.s3.list_objects(self.name, prefix, recursive=True):
                 if one.object_name is not None and one.last_modified is not None:
                     yield Stored(one.object_name, one.last_modified)
+
+    def age(self, key: str) -> timedelta:
+        """How long ago an object was stored, by S3's clock and no other."""
+        with explained():
+            found = self.s3.stat_object(self.name, key)
+        now = (found.metadata or {}).get("date")
+        if now is None or found.last_modified is None:
+            raise Misconfigured("S3 does not tell the time in its answers.")
+        return parsedate_to_datetime(now) - found.last_modified
 
     def remove(self, key: str) -> None:
         """Remove an object; one that is gone already is no error."""

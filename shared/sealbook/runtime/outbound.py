@@ -1,15 +1,16 @@
 """Where our servers may connect to: URLs that somebody configured or typed in, checked first.
 
 A URL could point at what only this machine can reach: the cloud's metadata service, a database's
-port. Private addresses are refused unless the operator allowed the host by name.
+port. Private addresses are refused unless the operator allowed the host by name. A name may lead
+elsewhere a moment later, but no further than to a server whose certificate has that name: plain
+http goes to allowed hosts only, and whoever connects follows no redirect.
 """
 
 import asyncio
 import socket
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from sealbook.errors import Misconfigured, SealbookError, Unavailable
 
@@ -28,36 +29,23 @@ class Forbidden(SealbookError):
     code = "url_refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A URL that was checked. Connect to one of `addresses`, not to the name again: a name may
-    lead elsewhere a moment later."""
-
-    url: str
-    host: str
-    port: int
-    addresses: tuple[str, ...]
-
-
-async def checked(url: str, allowed_hosts: Collection[str]) -> Destination:
-    """Where the URL leads now.
+async def check(url: str, allowed_hosts: Collection[str]) -> None:
+    """Return when the URL leads to the public internet, or to an allowed host.
 
     Raises:
         Forbidden: not an https URL, or an address of it is private and the host not allowed.
         Unavailable: the name does not resolve.
     """
-    parts = _parsed(url, allowed_hosts)
-    host, port = str(parts.hostname), parts.port or _default_port(parts)
-    addresses = await _resolved(host, port)
+    host = _host(url, allowed_hosts)
+    addresses = await _resolved(host)
     if not allows(host, allowed_hosts):
         refuse_private(host, addresses)
-    return Destination(url, host, port, addresses)
 
 
-async def checked_setting(name: str, url: str, allowed_hosts: Collection[str]) -> Destination:
-    """`checked`, for a setting: raises Misconfigured naming it."""
+async def check_setting(name: str, url: str, allowed_hosts: Collection[str]) -> None:
+    """`check`, for a setting: raises Misconfigured naming it."""
     try:
-        return await checked(url, allowed_hosts)
+        await check(url, allowed_hosts)
     except Forbidden as refusal:
         raise Misconfigured(f"{name}: {refusal.message}", remedy=refusal.remedy) from None
 
@@ -97,7 +85,7 @@ def _wrapped(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
 
 
-def _parsed(url: str, allowed_hosts: Collection[str]) -> SplitResult:
+def _host(url: str, allowed_hosts: Collection[str]) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -114,23 +102,19 @@ def _parsed(url: str, allowed_hosts: Collection[str]) -> SplitResult:
             f"The URL at {host!r} is plain http.",
             remedy=f"Use https, or add {host} to SEALBOOK_ALLOWED_HOSTS.",
         )
-    return parts
+    return host
 
 
-async def _resolved(host: str, port: int) -> tuple[str, ...]:
+async def _resolved(host: str) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError):
         raise Unavailable(
             f"The host {host!r} does not resolve.", remedy="Correct the URL, or the name server."
         ) from None
-    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _default_port(parts: SplitResult) -> int:
-    return 443 if parts.scheme == "https" else 80
+    return [str(address[0]) for *_, address in found]
 
 
 def _plain(host: str) -> str:

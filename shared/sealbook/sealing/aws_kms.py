@@ -121,6 +121,8 @@ def _client(at: KmsKey) -> Any:
             read_timeout=TIMEOUT_SECONDS,
             retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
             max_pool_connections=AT_ONCE,
+            # Data keys go where our settings say, which are checked, and nowhere else.
+            ignore_configured_endpoint_urls=True,
         ),
     )
 

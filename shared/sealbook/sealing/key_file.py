@@ -27,9 +27,23 @@ Version = tuple[int, int, int]
 
 
 def create_key_file(path: Path) -> None:
-    """Write a file with one fresh key, readable by its owner only. Never overwrites one."""
+    """Write a file with one fresh key, readable by its owner only. Never overwrites one.
+
+    Raises FileExistsError, or Misconfigured when it cannot be written.
+    """
     key_id, key = _fresh()
-    _write_new(path, Keys(key_id, {key_id: key}), 0o600)
+    try:
+        _write_new(path, Keys(key_id, {key_id: key}), 0o600)
+        # Data keys wrapped under it survive a power cut; so must its name in the folder.
+        with _locked(path.parent) as folder:
+            os.fsync(folder)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise Misconfigured(
+            f"The key file {path} cannot be written: {error.strerror}.",
+            remedy="Name a folder that exists and that you may write to.",
+        ) from None
 
 
 def rotate_key_file(path: Path) -> str:
@@ -128,7 +142,8 @@ def read_keys(path: Path) -> Keys:
     except OSError as error:
         raise Misconfigured(
             f"The key file {path} cannot be read: {error.strerror}.",
-            remedy="Make one with `sealbook keys init`, or correct SEALBOOK_KEY_FILE.",
+            remedy="Name the right file (services: SEALBOOK_KEY_FILE), or restore it from its "
+            "copy. Only for a new deployment make one: `sealbook keys init`.",
         ) from None
     if mode & 0o007:
         raise Misconfigured(
@@ -144,18 +159,19 @@ def read_keys(path: Path) -> Keys:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Misconfigured(
             f"The key file {path} is not a key file of Sealbook.",
-            remedy="Restore it from its backup; `sealbook keys init` makes a new one.",
+            remedy="Restore it from its copy: what older keys wrapped opens with no new one.",
         ) from None
     return Keys(active, keys)
 
 
 def _version(path: Path) -> Version | None:
-    """Changes when the file is replaced or written; None while there is none."""
+    """Changes when the file is replaced or written, or open to others than before; None while
+    there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_mode
+    return found.st_ino, found.st_ctime_ns, found.st_size
 
 
 def _fresh() -> tuple[str, bytes]:

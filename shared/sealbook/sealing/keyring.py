@@ -5,20 +5,30 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 from sealbook.contract.ids import new_id
-from sealbook.errors import KeyUnavailable, SealbookError, SealBroken
+from sealbook.errors import (
+    KeyUnavailable,
+    Misconfigured,
+    SealbookError,
+    SealBroken,
+    Unavailable,
+)
 from sealbook.sealing.cipher import DataKey
-from sealbook.sealing.scope import Scope
+from sealbook.sealing.scope import PROBE, Scope
 
 logger = logging.getLogger("sealbook.keys")
 
 CACHE_SECONDS = 300.0
 CACHE_KEYS = 50_000
+ARRIVAL_SECONDS = 180.0
+"""How long a key-encryption key that others use already may be on its way here: Kubernetes takes
+two minutes to bring a Secret to every pod, a restart with new settings no longer."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -62,6 +72,11 @@ class KeyProvider(Protocol):
         ...
 
 
+async def try_out(provider: KeyProvider) -> None:
+    """Raise what keeps the provider from wrapping, or from unwrapping: it may allow only one."""
+    await provider.unwrap(*await provider.wrap(bytes(32), PROBE), PROBE)
+
+
 class KeyStore(Protocol):
     """Where wrapped keys rest. `add` keeps the first of two keys for one scope."""
 
@@ -86,6 +101,8 @@ class Keyring:
         self._provider = provider
         self._clock = clock
         self._cache: OrderedDict[Scope | UUID, tuple[float, DataKey]] = OrderedDict()
+        self._missed: dict[str, float] = {}
+        self._failed = False
 
     async def for_scopes(self, scopes: Iterable[Scope]) -> dict[Scope, DataKey]:
         """A key for every scope; keys that do not exist yet are made."""
@@ -138,6 +155,13 @@ class Keyring:
             logger.warning("%d of %d data keys stay as they are: %s", *counts, failed[0])
         return [key for key in tried if isinstance(key, WrappedKey)]
 
+    async def check(self) -> None:
+        """Raise while the provider fails those who need it. It is asked only after it has failed:
+        what is cached needs no provider, and asking costs money at some."""
+        if self._failed:
+            await try_out(self._provider)
+            self._failed = False
+
     def forget(self) -> None:
         """Drop every cached key; called when one was destroyed."""
         self._cache.clear()
@@ -153,14 +177,12 @@ class Keyring:
 
     async def _make(self, scope: Scope) -> WrappedKey:
         key_id = new_id()
-        kek_id, wrapped = await self._provider.wrap(os.urandom(32), scope.context(key_id))
+        with self._noticed():
+            kek_id, wrapped = await self._provider.wrap(os.urandom(32), scope.context(key_id))
         return WrappedKey(key_id, scope, kek_id, wrapped)
 
     async def _unwrap(self, wrapped: WrappedKey) -> DataKey:
-        secret = await self._provider.unwrap(
-            wrapped.kek_id, wrapped.wrapped, wrapped.scope.context(wrapped.id)
-        )
-        key = DataKey(wrapped.id, secret)
+        key = DataKey(wrapped.id, await self._secret(wrapped))
         expires = self._clock() + CACHE_SECONDS
         for name in (wrapped.scope, wrapped.id):
             self._cache[name] = (expires, key)
@@ -169,9 +191,37 @@ class Keyring:
             self._cache.popitem(last=False)
         return key
 
+    async def _secret(self, wrapped: WrappedKey) -> bytes:
+        """Raises Unavailable while its key-encryption key may still be on its way here, and only
+        then KeyUnavailable: that condemns submissions and exports."""
+        context = wrapped.scope.context(wrapped.id)
+        try:
+            with self._noticed():
+                secret = await self._provider.unwrap(wrapped.kek_id, wrapped.wrapped, context)
+        except KeyUnavailable as error:
+            now = self._clock()
+            if now - self._missed.setdefault(wrapped.kek_id, now) < ARRIVAL_SECONDS:
+                raise Unavailable(
+                    f"{error.message} It may be on its way here.", remedy=error.remedy
+                ) from None
+            raise
+        self._missed.pop(wrapped.kek_id, None)
+        return secret
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        try:
+            yield
+        except (Unavailable, Misconfigured):
+            self._failed = True
+            raise
+
     def _cached(self, name: Scope | UUID) -> DataKey | None:
-        expires, key = self._cache.get(name, (0.0, None))
-        return key if expires > self._clock() else None
+        # All of them live equally long, so the oldest come first.
+        while self._cache and next(iter(self._cache.values()))[0] <= self._clock():
+            self._cache.popitem(last=False)
+        found = self._cache.get(name)
+        return found[1] if found else None
 
     async def _each(self, work: Callable[[K], Awaitable[T]], items: Collection[K]) -> list[T]:
         """`work` for every item, in order; the first error is raised."""

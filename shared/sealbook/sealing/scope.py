@@ -28,4 +28,4 @@ def context_fields(context: bytes) -> dict[str, str]:
 
 
 PROBE = Scope("", "service", "probe").context(UUID(int=0))
-"""The context of what is wrapped only to see which key-encryption key is active."""
+"""The context of what is wrapped only to see whether it can be, and under which key."""

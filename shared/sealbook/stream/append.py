@@ -93,6 +93,10 @@ class LogWriter:
         """The position of the newest entry; 0 when the log is empty."""
         return await topology.last_position(self._client)
 
+    async def made_at(self) -> datetime:
+        """When the log was made."""
+        return await topology.made_at(self._client)
+
     async def position_at(self, moment: datetime) -> int:
         """The position of the last entry before `moment`: the same whenever it is asked."""
         newest = await self.newest()

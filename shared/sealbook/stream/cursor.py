@@ -18,7 +18,7 @@ PREFETCH_MESSAGES = 2_000
 PREFETCH_BYTES = 16 * 2**20
 BATCH_BYTES = 8 * 2**20
 SUBMISSIONS_BATCH_BYTES = 2 * 2**20
-"""Parsed, a document can take twenty times its bytes, and two batches are worked on at a time."""
+"""Parsed, a document can take twenty times its bytes."""
 API_SECONDS = 5.0
 
 

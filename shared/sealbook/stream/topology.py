@@ -1,6 +1,7 @@
 """The streams and their durable consumers. Only this module declares them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from nats.aio.client import Client
 
@@ -114,6 +115,12 @@ async def last_position(client: Client) -> int:
     info = await api(client, f"STREAM.INFO.{subjects.LOG_STREAM}", {})
     state = info["state"]
     return int(state["last_seq"]) if isinstance(state, dict) else 0
+
+
+async def made_at(client: Client) -> datetime:
+    """When the log was made; one that was restored from a backup keeps its time."""
+    info = await api(client, f"STREAM.INFO.{subjects.LOG_STREAM}", {})
+    return datetime.fromisoformat(str(info["created"]))
 
 
 def _metadata(stream: dict[str, object]) -> dict[str, object]:
