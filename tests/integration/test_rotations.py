@@ -214,7 +214,7 @@ async def test_a_rotation_that_another_one_overtakes_is_ended(
     stack: Stack, admin: Door, superuser: Superuser, emptied: str
 ) -> None:
     await add_keys(superuser, stack, emptied, 10)
-    waiting, at = new_id(), datetime(2026, 1, 1, tzinfo=UTC)
+    waiting, at = new_id(), datetime.now(UTC)
     # To a key that this machine does not have: it may come yet, so the rotation waits.
     await superuser.execute(
         "INSERT INTO keyring.rotation (id, kek_id, actor, keys, rewrapped, started_at) "

@@ -4,13 +4,13 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from sealbook.errors import Misconfigured, SealbookError, Unavailable
@@ -160,6 +160,10 @@ def _state(error: DBAPIError) -> str:
 
 
 def _end(connection: Connection) -> None:
-    # What belongs to a session, a lease for example, ends with it: never back into the pool.
+    # What belongs to a session, a lease for example, ends with it: never back into the pool. A lock
+    # is free at once this way, not when the server comes to notice that the connection is closed.
+    with suppress(SQLAlchemyError):
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock_all()"))
     connection.invalidate()
     connection.close()
