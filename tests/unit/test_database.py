@@ -32,9 +32,18 @@ class Refusal(Exception):
         self.sqlstate = sqlstate
 
 
+ENDING = ["roll back", "SELECT pg_advisory_unlock_all()", "invalidate", "close"]
+
+
 class FakeConnection:
     def __init__(self) -> None:
         self.ends: list[tuple[str, int]] = []
+
+    def rollback(self) -> None:
+        self.ends.append(("roll back", threading.get_ident()))
+
+    def execute(self, statement: Any) -> None:
+        self.ends.append((str(statement), threading.get_ident()))
 
     def invalidate(self) -> None:
         self.ends.append(("invalidate", threading.get_ident()))
@@ -175,7 +184,7 @@ async def test_a_session_has_one_connection_and_a_thread_of_its_own(
         assert calls[0][0] != threading.get_ident()
     # A lease must end with its session, on the thread that used it: never back into the pool.
     thread = calls[0][0]
-    assert engine.connections[0].ends == [("invalidate", thread), ("close", thread)]
+    assert engine.connections[0].ends == [(step, thread) for step in ENDING]
     assert engine.outcomes == ["committed"]
 
 
@@ -199,7 +208,7 @@ async def test_a_session_ends_whatever_goes_wrong(
     with pytest.raises(expected):
         async with database.session() as session:
             await session.run(raising(refused(state)))
-    assert [what for what, _ in engine.connections[0].ends] == ["invalidate", "close"]
+    assert [what for what, _ in engine.connections[0].ends] == ENDING
 
 
 async def test_in_a_session_too_the_datas_errors_pass(database: Database) -> None:
